@@ -1,0 +1,1 @@
+"""Real-time messaging over WebSocket. Import from `hubbub.core` and `hubbub.transports`."""

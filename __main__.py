@@ -1,0 +1,3 @@
+from hubbub.apps.cli import main
+
+main()

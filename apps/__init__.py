@@ -1,0 +1,1 @@
+"""Programs that people run: servers, the command line, and their pages."""

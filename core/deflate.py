@@ -1,0 +1,342 @@
+"""permessage-deflate (RFC 7692): negotiation, bounded inflation, and compression shared by receivers.
+
+The extension object is a wsproto `Extension`, because wsproto parses the frames. wsproto's own forgets
+the message's state at a control frame between two fragments, inflates without bound, and believes any
+offer.
+
+We compress each message by itself (no context takeover, which RFC 7692, 7.1.1.1 lets every sender do),
+so that one compressed frame serves all receivers that agreed on the same window, and no connection keeps
+a compressor.
+"""
+
+import codecs
+import re
+import zlib
+from collections.abc import Iterable
+from typing import Final, Literal
+
+import msgspec
+from wsproto.extensions import Extension
+from wsproto.frame_protocol import CloseReason, FrameDecoder, FrameProtocol, RsvBits
+from wsproto.frame_protocol import Opcode as WsprotoOpcode
+
+__all__ = [
+    "Agreement",
+    "Compressor",
+    "Deflate",
+    "Inflater",
+    "agree",
+    "compress",
+    "confirm",
+    "offer",
+    "parse_extensions",
+]
+
+NAME: Final = "permessage-deflate"
+_TAIL: Final = b"\x00\x00\xff\xff"
+_Utf8Decoder: Final = codecs.getincrementaldecoder("utf-8")
+_MIN_BITS: Final = 9
+"""zlib cannot write raw deflate with a window of 8 bits, so an offer that demands 8 is declined."""
+
+
+class Deflate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What we agree to. The defaults cost 11 KiB for a connection that sends compressed messages.
+
+    Raises:
+        ValueError: a field cannot work; the message names it.
+    """
+
+    server_max_window_bits: int = 12
+    """Base-two logarithm of the largest window the server compresses with, 9 to 15."""
+    client_max_window_bits: int = 12
+    """The same for the client; a client that cannot be told (no such offer) uses 15."""
+    client_no_context_takeover: bool = False
+    """Make clients start afresh with each message: a connection then keeps no window between two."""
+    level: int = 6
+    """zlib's level, 1 (fast) to 9 (small)."""
+    mem_level: int = 5
+    """zlib's memory level, 1 to 9: 5 with 12 bits takes 39 KiB while a message is compressed, 8 with 15 268."""
+    threshold: int = 64
+    """Messages shorter than this many bytes are sent as they are."""
+
+    def __post_init__(self) -> None:
+        for name, low, high in (
+            ("server_max_window_bits", _MIN_BITS, 15),
+            ("client_max_window_bits", _MIN_BITS, 15),
+            ("level", 1, 9),
+            ("mem_level", 1, 9),
+            ("threshold", 0, 2**31),
+        ):
+            if not low <= getattr(self, name) <= high:
+                raise ValueError(f"{name}={getattr(self, name)!r}: must be {low} to {high}")
+
+
+class Agreement(msgspec.Struct, frozen=True, kw_only=True):
+    """What both sides agreed on."""
+
+    server_max_window_bits: int = 15
+    client_max_window_bits: int = 15
+    server_no_context_takeover: bool = False
+    client_no_context_takeover: bool = False
+
+    @property
+    def header(self) -> str:
+        """The value of the response's `Sec-WebSocket-Extensions`."""
+        parts = [NAME]
+        if self.server_no_context_takeover:
+            parts.append("server_no_context_takeover")
+        if self.client_no_context_takeover:
+            parts.append("client_no_context_takeover")
+        if self.server_max_window_bits < 15:
+            parts.append(f"server_max_window_bits={self.server_max_window_bits}")
+        if self.client_max_window_bits < 15:
+            parts.append(f"client_max_window_bits={self.client_max_window_bits}")
+        return "; ".join(parts)
+
+
+Parameter = tuple[str, str | None]
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_BITS = re.compile(r"[89]|1[0-5]")
+_FLAGS = frozenset({"server_no_context_takeover", "client_no_context_takeover"})
+_WINDOWS = frozenset({"server_max_window_bits", "client_max_window_bits"})
+
+
+def parse_extensions(values: Iterable[str]) -> list[tuple[str, list[Parameter]]]:
+    """The offers in the lines of a `Sec-WebSocket-Extensions` header (RFC 6455, 9.1).
+
+    Raises:
+        ValueError: the header does not follow its grammar.
+    """
+    offers: list[tuple[str, list[Parameter]]] = []
+    for value in values:
+        for element in value.split(","):
+            if not element.strip(" \t"):
+                continue  # an empty list element is legal (RFC 9110, 5.6.1.2)
+            name, *rest = (part.strip(" \t") for part in element.split(";"))
+            parameters: list[Parameter] = []
+            for part in rest:
+                key, equals, text = part.partition("=")
+                key, text = key.rstrip(" \t"), text.lstrip(" \t")
+                if len(text) >= 2 and text[0] == text[-1] == '"':
+                    text = text[1:-1]  # a quoted value must be a token once unquoted
+                if not _TOKEN.fullmatch(key) or (equals and not _TOKEN.fullmatch(text)):
+                    raise ValueError("malformed Sec-WebSocket-Extensions")
+                parameters.append((key, text if equals else None))
+            if not _TOKEN.fullmatch(name):
+                raise ValueError("malformed Sec-WebSocket-Extensions")
+            offers.append((name, parameters))
+    return offers
+
+
+def _read_parameters(
+    parameters: Iterable[Parameter],
+) -> dict[str, int | Literal[True]] | None:
+    """Known parameters and their values, True for one without; None if any is unknown, twice or wrong."""
+    found: dict[str, int | Literal[True]] = {}
+    for name, text in parameters:
+        if name in found:
+            return None
+        if text is None and (name in _FLAGS or name == "client_max_window_bits"):
+            found[name] = True
+        elif text is not None and name in _WINDOWS and _BITS.fullmatch(text):
+            found[name] = int(text)
+        else:
+            return None
+    return found
+
+
+def agree(offers: Iterable[tuple[str, list[Parameter]]], deflate: Deflate) -> Agreement | None:
+    """Server: accept the first offer that is valid and that we can keep, or none (RFC 7692, 7.1).
+
+    Windows are the smaller of both sides' wishes; what the client did not offer is not asked of it.
+    """
+    for name, parameters in offers:
+        found = _read_parameters(parameters) if name == NAME else None
+        if found is None:
+            continue
+        server_bits = min(deflate.server_max_window_bits, found.get("server_max_window_bits", 15))
+        if server_bits < _MIN_BITS:
+            continue
+        client_bits = 15
+        if "client_max_window_bits" in found:
+            wish = found["client_max_window_bits"]
+            # Inflating with a larger window than agreed is always right, so 8 is no trouble here.
+            client_bits = min(deflate.client_max_window_bits, 15 if wish is True else max(wish, 9))
+        return Agreement(
+            server_max_window_bits=server_bits,
+            client_max_window_bits=client_bits,
+            server_no_context_takeover=True,
+            client_no_context_takeover=deflate.client_no_context_takeover
+            or "client_no_context_takeover" in found,
+        )
+    return None
+
+
+def offer(deflate: Deflate) -> str:
+    """Client: the value of the request's `Sec-WebSocket-Extensions`."""
+    wish = Agreement(
+        server_max_window_bits=deflate.server_max_window_bits,
+        client_no_context_takeover=True,
+    )
+    return f"{wish.header}; client_max_window_bits={deflate.client_max_window_bits}"
+
+
+def confirm(
+    accepted: Iterable[tuple[str, list[Parameter]]], deflate: Deflate | None
+) -> Agreement | None:
+    """Client: check what the server accepted against our offer.
+
+    Raises:
+        ValueError: it is not an answer to what we offered, or we cannot keep it (RFC 7692, 7.1.2).
+    """
+    accepted = list(accepted)
+    if not accepted:
+        return None
+    if deflate is None or len(accepted) > 1 or accepted[0][0] != NAME:
+        raise ValueError("the server accepted an extension that was not offered")
+    found = _read_parameters(accepted[0][1])
+    if found is None or found.get("client_max_window_bits") is True:
+        raise ValueError("the server's parameters of permessage-deflate are not valid")
+    server_bits = found.get("server_max_window_bits", 15)
+    client_bits = min(found.get("client_max_window_bits", 15), deflate.client_max_window_bits)
+    if server_bits > deflate.server_max_window_bits:
+        raise ValueError("the server chose a larger compression window than we offered")
+    if client_bits < _MIN_BITS:
+        raise ValueError("the server asks for a compression window of 8 bits, which zlib has not")
+    return Agreement(
+        server_max_window_bits=max(server_bits, _MIN_BITS),
+        client_max_window_bits=client_bits,
+        server_no_context_takeover="server_no_context_takeover" in found,
+        client_no_context_takeover=True,
+    )
+
+
+def compress(payload: bytes, bits: int, deflate: Deflate) -> bytes:
+    """A whole message, compressed by itself with a window of `bits`."""
+    compressor = Compressor(bits, deflate)
+    return compressor.compress(payload, final=True)
+
+
+class Compressor:
+    """Compresses one message, fragment by fragment."""
+
+    __slots__ = ("_zlib",)
+
+    def __init__(self, bits: int, deflate: Deflate) -> None:
+        self._zlib = zlib.compressobj(deflate.level, zlib.DEFLATED, -bits, deflate.mem_level)
+
+    def compress(self, payload: bytes, *, final: bool) -> bytes:
+        """The next fragment; a final one ends the message (RFC 7692, 7.2.1)."""
+        compressed = self._zlib.compress(payload)
+        if not final:
+            return compressed + self._zlib.flush(zlib.Z_SYNC_FLUSH)
+        return (compressed + self._zlib.flush(zlib.Z_SYNC_FLUSH))[: -len(_TAIL)]
+
+
+class Inflater(Extension):
+    """One connection's inbound half, called by wsproto for each frame.
+
+    It never gives wsproto more than `max_size` bytes of a message: the message fails with 1009 while it
+    inflates. Control frames don't touch the state of the message around them.
+    """
+
+    name = NAME
+
+    def __init__(self, bits: int, *, context_takeover: bool, max_size: int | None) -> None:
+        self._bits = bits
+        self._context_takeover = context_takeover
+        self._max_size = max_size
+        self._zlib: zlib._Decompress | None = None
+        self._compressed = False
+        self._control = False
+        self._size = 0
+        self._decoder: codecs.IncrementalDecoder | None = None
+
+    @classmethod
+    def of(cls, agreement: Agreement, *, client: bool, max_size: int | None) -> "Inflater":
+        """For what the other side of `agreement` sends."""
+        if client:
+            bits = agreement.server_max_window_bits
+            fresh = agreement.server_no_context_takeover
+        else:
+            bits = agreement.client_max_window_bits
+            fresh = agreement.client_no_context_takeover
+        return cls(bits, context_takeover=not fresh, max_size=max_size)
+
+    def enabled(self) -> bool:
+        """Whether wsproto should use it: always, since an object exists only after an agreement."""
+        return True
+
+    def offer(self) -> bool | str:
+        """Unused: we negotiate without wsproto."""
+        return False
+
+    def frame_inbound_header(
+        self,
+        proto: FrameDecoder | FrameProtocol,
+        opcode: WsprotoOpcode,
+        rsv: RsvBits,
+        payload_length: int,
+    ) -> CloseReason | RsvBits:
+        """A frame begins. wsproto may call this twice for one header, so it must not count anything."""
+        self._control = opcode.iscontrol()
+        if rsv.rsv1 and (self._control or opcode is WsprotoOpcode.CONTINUATION):
+            return CloseReason.PROTOCOL_ERROR
+        if not self._control and opcode is not WsprotoOpcode.CONTINUATION:
+            self._compressed = rsv.rsv1
+            self._size = 0
+            text = self._compressed and opcode is WsprotoOpcode.TEXT
+            self._decoder = _Utf8Decoder() if text else None
+        return RsvBits(True, False, False)
+
+    def frame_inbound_payload_data(
+        self, proto: FrameDecoder | FrameProtocol, data: bytes
+    ) -> bytes | CloseReason:
+        """A part of a frame's payload."""
+        if self._control or not self._compressed or not data:
+            return data
+        return self._inflate(data)
+
+    def frame_inbound_complete(
+        self, proto: FrameDecoder | FrameProtocol, fin: bool
+    ) -> bytes | CloseReason | None:
+        """A frame ends, and with `fin` its message."""
+        if self._control or not self._compressed or not fin:
+            return None
+        last = self._inflate(_TAIL)
+        if not self._context_takeover:
+            self._zlib = None
+        return last
+
+    def _inflate(self, data: bytes) -> bytes | CloseReason:
+        inflated = b""
+        while data:
+            if self._zlib is None:
+                self._zlib = zlib.decompressobj(-self._bits)
+            try:
+                if self._max_size is None:
+                    piece = self._zlib.decompress(data)
+                else:
+                    # One byte more than may come: a message of exactly the limit is not too big.
+                    piece = self._zlib.decompress(data, self._max_size - self._size + 1)
+            except zlib.error:
+                return CloseReason.INVALID_FRAME_PAYLOAD_DATA
+            self._size += len(piece)
+            too_big = self._max_size is not None and self._size > self._max_size
+            if self._decoder is not None:
+                # wsproto checks UTF-8 too, but never sees the piece that is too big. How the stream
+                # was cut must not decide whether bad text before the limit is told by 1007 or 1009.
+                try:
+                    self._decoder.decode(piece[:-1] if too_big else piece)
+                except UnicodeDecodeError:
+                    return CloseReason.INVALID_FRAME_PAYLOAD_DATA
+            if too_big:
+                return CloseReason.MESSAGE_TOO_BIG
+            inflated += piece
+            data = b""
+            if self._zlib.eof:
+                # A block marked as the last (RFC 7692, 7.2.3.5). zlib would swallow all that follows
+                # without a word. Its sender has started afresh behind it, so we do.
+                data = self._zlib.unused_data
+                self._zlib = None
+        return inflated

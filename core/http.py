@@ -1,0 +1,359 @@
+"""HTTP/1.1 as far as a WebSocket server and client need it: one request, one response.
+
+h11 parses; this module checks what h11 lets through and what costs too much to give to h11 at all. The
+head of a message is cut off by us, within limits, before h11 sees it.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from http import HTTPStatus
+
+import h11
+import msgspec
+
+from .errors import LocalProtocolError
+from .limits import Limits
+
+__all__ = [
+    "BadMessage",
+    "HeadReader",
+    "Headers",
+    "HeadersLike",
+    "Request",
+    "Response",
+    "ResponseReader",
+    "Routes",
+    "encode_response",
+    "read_request",
+    "respond",
+    "text_response",
+]
+
+HeadersLike = Mapping[str, str] | Iterable[tuple[str, str]]
+
+
+class Headers(Mapping[str, str]):
+    """Header lines in their order; names are compared without regard to case.
+
+    `headers["name"]` is the value; where a name stands on several lines, their values joined by a comma
+    and a space, as RFC 9110, 5.3 allows. `get_all` gives them apart.
+    """
+
+    __slots__ = ("lines",)
+
+    def __init__(self, lines: HeadersLike = ()) -> None:
+        if isinstance(lines, Headers):
+            lines = lines.lines
+        elif isinstance(lines, Mapping):
+            lines = lines.items()
+        self.lines: tuple[tuple[str, str], ...] = tuple(lines)
+
+    def get_all(self, name: str) -> list[str]:
+        """Every value of `name`, one for each line."""
+        wanted = name.lower()
+        return [value for key, value in self.lines if key.lower() == wanted]
+
+    def tokens(self, name: str) -> list[str]:
+        """The elements of a comma-separated list, over all lines of `name`, without empty ones."""
+        return [
+            token
+            for value in self.get_all(name)
+            for element in value.split(",")
+            if (token := element.strip(" \t"))
+        ]
+
+    def __getitem__(self, name: str) -> str:
+        values = self.get_all(name)
+        if not values:
+            raise KeyError(name)
+        return ", ".join(values)
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and bool(self.get_all(name))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter({key.lower(): None for key, _ in self.lines})
+
+    def __len__(self) -> int:
+        return len({key.lower() for key, _ in self.lines})
+
+    def __repr__(self) -> str:
+        return f"Headers({', '.join(self)})"  # names only: values hold tokens and cookies
+
+
+class Request(msgspec.Struct, frozen=True):
+    """The head of an HTTP request."""
+
+    method: str
+    target: str
+    """Origin form: a path and perhaps a query, ASCII. It may hold a token: don't log it whole."""
+    headers: Headers
+    version: str = "1.1"
+
+    @property
+    def path(self) -> str:
+        """The target without its query."""
+        return self.target.partition("?")[0]
+
+    @property
+    def query(self) -> str:
+        """The target's query, or an empty string."""
+        return self.target.partition("?")[2]
+
+    def __repr__(self) -> str:
+        query = "?…" if self.query else ""
+        return f"Request({self.method} {self.path}{query})"
+
+
+class Response(msgspec.Struct, frozen=True):
+    """An HTTP response. `Content-Length` and `Connection: close` are added when it is written."""
+
+    status: int
+    headers: Headers = Headers()
+    body: bytes = b""
+
+    def __repr__(self) -> str:
+        return f"Response({self.status}, {len(self.body)} bytes)"
+
+
+Routes = Mapping[str, Response]
+"""Paths and what a GET or HEAD of each is answered with."""
+
+
+def respond(
+    status: int, body: bytes, content_type: str, headers: Iterable[tuple[str, str]] = ()
+) -> Response:
+    """A response with a body of a given type, which browsers are told not to guess."""
+    typed = (("Content-Type", content_type), ("X-Content-Type-Options", "nosniff"))
+    return Response(status, Headers((*typed, *headers)), body)
+
+
+def text_response(status: int, text: str, headers: Iterable[tuple[str, str]] = ()) -> Response:
+    """A response with one line of plain text."""
+    return respond(status, f"{text}\n".encode(), "text/plain; charset=utf-8", headers)
+
+
+class BadMessage(Exception):
+    """Internal: a peer's HTTP message is refused. Carries the response that says so."""
+
+    def __init__(self, status: int, text: str, headers: Iterable[tuple[str, str]] = ()) -> None:
+        super().__init__(text)
+        self.response = text_response(status, text, headers)
+
+
+class HeadReader:
+    """Collects bytes up to the blank line that ends a head, and no more than the limit.
+
+    The limit holds however the bytes were cut: a head that came whole, in one call, is measured too.
+    """
+
+    __slots__ = ("_buffer", "_limit")
+
+    def __init__(self, limits: Limits) -> None:
+        self._buffer = bytearray()
+        self._limit = limits.max_handshake_size
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing has arrived."""
+        return not self._buffer
+
+    def receive(self, data: bytes) -> tuple[bytes, bytes] | None:
+        """The head with its blank line and what came behind it, or None while it is not complete.
+
+        Raises:
+            BadMessage: 400 if it cannot be HTTP, 431 if it is too long.
+        """
+        searched = max(0, len(self._buffer) - 3)
+        # What lies beyond the limit belongs to no head that we accept: don't copy and search it.
+        room = self._limit - len(self._buffer)
+        self._buffer += data[:room]
+        if self._buffer and not 0x41 <= self._buffer[0] <= 0x5A:
+            # A method or "HTTP" begins with a capital. A TLS hello (0x16) need not wait for the deadline.
+            raise BadMessage(400, "This is not an HTTP/1.1 message")
+        end = self._buffer.find(b"\r\n\r\n", searched)
+        if end < 0:
+            if len(data) >= room:
+                raise BadMessage(431, f"The head is longer than {self._limit} bytes")
+            return None
+        end += 4
+        return bytes(self._buffer[:end]), bytes(self._buffer[end:]) + data[max(room, 0) :]
+
+
+def _check_head(head: bytes, limits: Limits) -> None:
+    """Refuse what h11 tolerates and what a proxy in front might read in another way."""
+    lines = head.count(b"\r\n")
+    if lines - 2 > limits.max_headers:
+        raise BadMessage(431, f"More than {limits.max_headers} header lines")
+    if head.count(b"\n") != lines or head.count(b"\r") != lines or b"\0" in head:
+        raise BadMessage(400, "Lines must end in CR LF, without bare CR, LF or NUL")
+    if b"\r\n " in head or b"\r\n\t" in head:
+        raise BadMessage(400, "Folded header lines are not accepted")
+
+
+def _decode_headers(lines: Iterable[tuple[bytes, bytes]]) -> Headers:
+    # ISO 8859-1 maps every byte to one character: nothing raises, and nothing is lost.
+    return Headers([(name.decode("ascii"), value.decode("latin-1")) for name, value in lines])
+
+
+def read_request(head: bytes, limits: Limits) -> Request:
+    """Parse the head of a request.
+
+    Raises:
+        BadMessage: with the response to send; 400, 431, 501 or 505.
+    """
+    _check_head(head, limits)
+    parser = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.max_handshake_size)
+    parser.receive_data(head)
+    try:
+        event = parser.next_event()
+    except h11.RemoteProtocolError as error:
+        # h11 quotes what it refuses; we don't send a peer's bytes back.
+        raise BadMessage(error.error_status_hint, "The request is malformed") from error
+    if not isinstance(event, h11.Request):
+        raise BadMessage(400, "The request is malformed")
+    version = event.http_version.decode("ascii")
+    if version not in ("1.0", "1.1"):
+        raise BadMessage(505, "Only HTTP/1.1 is spoken here")
+    target = event.target.decode("ascii")
+    if not target.startswith("/") or "#" in target:
+        raise BadMessage(400, "The request target must be a path")
+    headers = _decode_headers(event.headers)
+    if any(len(host) > limits.max_host for host in headers.get_all("host")):
+        raise BadMessage(400, f"Host is longer than {limits.max_host} bytes")
+    return Request(event.method.decode("ascii"), target, headers, version)
+
+
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_VALUE = re.compile(r"[\x21-\x7e\x80-\xff](?:[\t \x21-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?|")
+
+
+def encode_headers(headers: HeadersLike) -> bytes:
+    """Header lines for the wire.
+
+    Raises:
+        LocalProtocolError: a name or value that would change the meaning of what follows it.
+    """
+    written: list[str] = []
+    for name, value in Headers(headers).lines:
+        if not _NAME.fullmatch(name):
+            raise LocalProtocolError(f"header name {name!r} is not a token (RFC 9110, 5.6.2)")
+        if not _VALUE.fullmatch(value):
+            raise LocalProtocolError(
+                f"the value of header {name!r} holds a line break, a control character, "
+                "an outer space or a character beyond ISO 8859-1"
+            )
+        written.append(f"{name}: {value}\r\n")
+    return "".join(written).encode("latin-1")
+
+
+def _reason(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return ""
+
+
+def encode_response(response: Response, *, head_only: bool = False) -> bytes:
+    """A whole response for the wire, after which the connection is closed.
+
+    Args:
+        response: any final response, 200 to 599.
+        head_only: leave the body out: the answer to HEAD.
+
+    Raises:
+        LocalProtocolError: a status that is no final one, or a header that cannot be written.
+    """
+    status = response.status
+    if not 200 <= status <= 599:
+        raise LocalProtocolError(f"status {status} cannot end a request: use 200 to 599")
+    for name in ("content-length", "transfer-encoding", "connection"):
+        if name in response.headers:
+            raise LocalProtocolError(f"leave header {name!r} out: it is written for you")
+    lines = [f"HTTP/1.1 {status} {_reason(status)}\r\n".encode(), encode_headers(response.headers)]
+    body = b"" if status in (204, 304) else response.body
+    if status not in (204, 304):
+        lines.append(f"Content-Length: {len(body)}\r\n".encode())
+    lines.append(b"Connection: close\r\n\r\n")
+    if not head_only:
+        lines.append(body)
+    return b"".join(lines)
+
+
+class ResponseReader:
+    """A client's one request and the response to it."""
+
+    __slots__ = ("_body", "_final", "_head", "_limits", "_parser")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._head: HeadReader | None = HeadReader(limits)
+        self._parser = h11.Connection(
+            h11.CLIENT, max_incomplete_event_size=limits.max_handshake_size
+        )
+        self._final: h11.Response | None = None
+        self._body = bytearray()
+
+    def encode_request(self, target: str, headers: HeadersLike) -> bytes:
+        """The request for the wire.
+
+        Raises:
+            LocalProtocolError: the target or a header cannot be written.
+        """
+        lines = Headers(headers).lines
+        encode_headers(lines)
+        try:
+            return self._parser.send(h11.Request(method="GET", target=target, headers=list(lines)))
+        except (h11.LocalProtocolError, UnicodeEncodeError) as error:
+            raise LocalProtocolError(f"the request cannot be written: {error}") from error
+
+    def receive(self, data: bytes) -> tuple[Response, bytes] | None:
+        """The response and what came behind it, or None while it is not complete.
+
+        Raises:
+            BadMessage: it is malformed or too long.
+        """
+        while self._head is not None:
+            complete = self._head.receive(data)
+            if complete is None:
+                return None
+            head, data = complete
+            _check_head(head, self._limits)
+            event = self._next_event(head)
+            if isinstance(event, h11.InformationalResponse):
+                if event.status_code == 101:
+                    return Response(101, _decode_headers(event.headers)), data
+                self._head = HeadReader(self._limits)
+            elif isinstance(event, h11.Response):
+                self._final, self._head = event, None
+            else:
+                raise BadMessage(400, "The response is malformed")
+        return self._receive_body(data)
+
+    def receive_eof(self) -> Response | None:
+        """The refusal as far as it came, or None if not even its head did."""
+        return self._refusal() if self._final is not None else None
+
+    def _receive_body(self, data: bytes) -> tuple[Response, bytes] | None:
+        # h11 reads b"" as the end of the stream, which only `receive_eof` may say.
+        event = self._next_event(data) if data else self._next_event(None)
+        while isinstance(event, h11.Data):
+            self._body += event.data[: self._limits.max_body - len(self._body)]
+            if len(self._body) >= self._limits.max_body:
+                return self._refusal(), b""
+            event = self._next_event(None)
+        return (self._refusal(), b"") if isinstance(event, h11.EndOfMessage) else None
+
+    def _refusal(self) -> Response:
+        assert self._final is not None
+        return Response(
+            self._final.status_code, _decode_headers(self._final.headers), bytes(self._body)
+        )
+
+    def _next_event(self, data: bytes | None) -> object:
+        try:
+            if data is not None:
+                self._parser.receive_data(data)
+            return self._parser.next_event()
+        except h11.RemoteProtocolError as error:
+            raise BadMessage(400, "The response is malformed") from error

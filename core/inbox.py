@@ -1,0 +1,65 @@
+"""Events that wait for the application, and when to stop reading because it does not keep up."""
+
+from collections.abc import Sequence
+
+from .events import BinaryMessage, Event, Pong, TextMessage
+from .limits import Limits
+
+__all__ = ["Inbox"]
+
+
+class Inbox:
+    """A queue of events in the order in which they happened.
+
+    Reading stops at `max_queue` events or `max_queue_size` characters and bytes, and goes on at a
+    quarter of that: not at the first one taken, because both are system calls for most adapters.
+    """
+
+    __slots__ = ("_events", "_limits", "_unread", "held")
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        # Newest first, so that taking the oldest is a pop; no deque, which takes 760 bytes when empty.
+        self._events: list[Event] = []
+        self._unread = 0
+        self.held = False
+        """Whether reading should wait for the application."""
+
+    def __bool__(self) -> bool:
+        return bool(self._events)
+
+    def push(self, events: Sequence[Event]) -> None:
+        """Queue events, oldest first."""
+        for event in events:
+            if isinstance(event, (TextMessage, BinaryMessage)):
+                self._unread += len(event.data)
+        if self._events:
+            self._events[:0] = reversed(events)
+        else:
+            self._events = list(reversed(events))
+        if (
+            len(self._events) >= self._limits.max_queue
+            or self._unread >= self._limits.max_queue_size
+        ):
+            self.held = True
+
+    def take(self) -> Event | None:
+        """Remove and return the oldest, or None."""
+        if not self._events:
+            return None
+        event = self._events.pop()
+        if isinstance(event, (TextMessage, BinaryMessage)):
+            self._unread -= len(event.data)
+        if self.held:
+            self.held = (
+                len(self._events) > self._limits.max_queue // 4
+                or self._unread > self._limits.max_queue_size // 4
+            )
+        return event
+
+    def take_pongs(self) -> list[Pong]:
+        """Remove and return the pongs, out of turn."""
+        pongs = [event for event in reversed(self._events) if isinstance(event, Pong)]
+        if pongs:
+            self._events = [event for event in self._events if not isinstance(event, Pong)]
+        return pongs

@@ -1,0 +1,644 @@
+"""One WebSocket connection, server or client side (RFC 6455, RFC 7692), with all its timers.
+
+`WebSocket` is a `Link` (see `hubbub.core.link` for the contract with the adapter) with events and
+commands for its user. A minimal server, in any event loop::
+
+    ws = WebSocket(ServerOptions(), now=now, entropy=os.urandom)
+    ...  # the adapter's calls, as the contract says
+    while (event := ws.next_event()) is not None:
+        match event:
+            case Requested():
+                ws.accept(now)
+            case TextMessage(data):
+                ws.send(data, now)  # echo
+            case Closed() | Refused():
+                ...  # the last event; ws.end says what to do to the socket
+
+Order is kept: answers to messages leave before the Close frame that answers what came behind those
+messages, be it the peer's Close frame or bytes that fail the connection.
+"""
+
+from typing import Final
+
+from .deflate import Agreement, Inflater
+from .errors import LocalProtocolError
+from .events import BinaryMessage, Close, Closed, Event, Pong, Refused, Requested, TextMessage
+from .frames import CloseCode, Opcode, close_payload
+from .handshake import ClientOptions, ServerOptions
+from .http import HeadersLike, Response, text_response
+from .inbox import Inbox
+from .keepalive import Keepalive
+from .limits import TokenBucket
+from .link import End
+from .opening import ClientOpening, ClientVerdict, Invalid, ServerOpening
+from .outgoing import PreparedMessage
+from .sender import Entropy, Sender
+from .splitter import Failure, FrameSplitter, Item, PingFrame, PongFrame
+from .states import CLOSING, Closing, ClosingInput, Opening, State
+from .timeouts import Timer, Timers
+
+__all__ = ["WebSocket"]
+
+_PROBE_SIZE: Final = 4
+_OFFERED: Final = "\0"  # no subprotocol can be called so
+
+
+class WebSocket:
+    """One connection's machine.
+
+    Args:
+        options: `ServerOptions` make a server's side, `ClientOptions` a client's.
+        now: the time, in seconds from any fixed origin.
+        entropy: where unpredictable bytes come from.
+
+    Raises:
+        LocalProtocolError: a client's option cannot be sent.
+    """
+
+    __slots__ = (
+        "_assembling",
+        "_closed",
+        "_closing",
+        "_control",
+        "_discarded",
+        "_drained",
+        "_due",
+        "_entropy",
+        "_eof",
+        "_inbox",
+        "_keepalive",
+        "_now",
+        "_opening",
+        "_options",
+        "_received",
+        "_received_first",
+        "_sender",
+        "_sent",
+        "_splitter",
+        "_timers",
+    )
+
+    def __init__(
+        self, options: ServerOptions | ClientOptions, *, now: float, entropy: Entropy
+    ) -> None:
+        self._options = options
+        self._entropy = entropy
+        self._now = now
+        self._sender = Sender(options, entropy)
+        self._inbox = Inbox(options.limits)
+        self._timers = Timers()
+        self._keepalive = Keepalive()
+        self._control: TokenBucket | None = None
+        self._splitter: FrameSplitter | None = None
+        self._assembling = False
+        self._closing = Closing.NONE
+        self._closed: Closed | None = None
+        self._due: tuple[Close, str] | None = None
+        self._sent: Close | None = None
+        self._received: Close | None = None
+        self._received_first = False
+        self._discarded = 0
+        self._drained = 0
+        self._eof = False
+        self._opening: ServerOpening | ClientOpening | None
+        if isinstance(options, ClientOptions):
+            self._opening = ClientOpening(options, entropy(16))
+            self._sender.out.append(self._opening.request())
+        else:
+            self._opening = ServerOpening(options)
+        self._arm(Timer.OPEN, options.limits.open_timeout)
+        self._sync(now)
+
+    # What the connection is.
+
+    @property
+    def state(self) -> State:
+        """Where the connection stands, in the terms of RFC 6455."""
+        if self._closing is Closing.ENDED:
+            return State.CLOSED
+        if self._closing is not Closing.NONE:
+            return State.CLOSING
+        return State.CONNECTING if self._opening is not None else State.OPEN
+
+    @property
+    def can_send(self) -> bool:
+        """Whether messages may be sent: the connection is open and we have not sent a Close frame."""
+        return self._opening is None and self._closing in (Closing.NONE, Closing.DUE)
+
+    @property
+    def latency(self) -> float:
+        """Seconds from the last keepalive ping to its pong; 0.0 before the first."""
+        return self._keepalive.latency
+
+    @property
+    def closed(self) -> Closed | None:
+        """How the connection ended, as the `Closed` event says, even before that is taken; or None."""
+        return self._closed
+
+    @property
+    def compressed(self) -> bool:
+        """Whether permessage-deflate was agreed."""
+        return self._sender.agreement is not None
+
+    @property
+    def bytes_to_send(self) -> int:
+        """Bytes that wait for `data_to_send`."""
+        return self._sender.out.size
+
+    @property
+    def write_paused(self) -> bool:
+        """Whether more than `write_limit` bytes wait: a writer should wait until they are taken."""
+        return self._sender.out.size > self._options.limits.write_limit
+
+    # Link: bytes and time in.
+
+    def receive_data(self, data: bytes, now: float) -> None:
+        """Bytes arrived (see `Link`)."""
+        if type(data) is not bytes:
+            data = bytes(data)  # an adapter's buffer may be used again after this call
+        if not data:
+            return
+        self._now = now
+        if self._timers.stopped:
+            self._sync(now)
+        self._keepalive.heard = True
+        if self._splitter is not None:
+            self._receive_frames(self._splitter, data)
+        elif self._opening is not None:
+            self._receive_opening(self._opening, data)
+        else:
+            self._drained += len(data)
+
+    def receive_eof(self, now: float) -> None:
+        """The peer ended its stream (see `Link`)."""
+        if self._eof or self._closing is Closing.ENDED:
+            return
+        self._sync(now)
+        self._eof = True
+        if self._closing is Closing.DUE or (self._closing is Closing.OVER and self._sender.out):
+            return  # the peer may still read our answers
+        if isinstance(self._opening, ClientOpening):
+            refused = self._opening.receive_eof()
+            if refused is not None:
+                self._refuse(refused, b"")
+        self._end("the peer ended the stream without a Close frame")
+
+    def connection_lost(self, now: float) -> None:
+        """The socket is gone (see `Link`)."""
+        self._sync(now)
+        self._end("the connection was lost")
+
+    def handle_timeout(self, now: float) -> None:
+        """Do what is due (see `Link`)."""
+        self._sync(now)
+        for timer in self._timers.expired(now):
+            self._expire(timer)
+
+    def next_timeout(self) -> float | None:
+        """When to call `handle_timeout`, or None (see `Link`)."""
+        return self._timers.next()
+
+    # Link: bytes out, and what to do with the socket.
+
+    def data_to_send(self, now: float, max_bytes: int = 65536) -> list[bytes]:
+        """Take bytes to write (see `Link`)."""
+        self._sync(now)
+        out = self._sender.out
+        taken: list[bytes] = []
+        if out:
+            taken = out.take(max_bytes)
+            self._timers.disarm(Timer.WRITE)
+            self._sync(now)
+        if not out:
+            if self._keepalive.probe_left(now):
+                self._arm(Timer.PONG, self._options.limits.ping_timeout)
+            if self._closing is Closing.OVER and not self._timers.armed(Timer.DRAIN):
+                if self._eof:
+                    self._end("")
+                else:
+                    self._arm(Timer.DRAIN, self._end_timeout())
+        return taken
+
+    @property
+    def wants_read(self) -> bool:
+        """Whether to read on (see `Link`)."""
+        match self._closing:
+            case Closing.NONE:
+                deciding = self._opening is not None and self._opening.state is Opening.DECIDING
+                return not (self._inbox.held or deciding)
+            case Closing.SENT:
+                return True
+            case Closing.OVER:
+                return not self._eof and self._drained < self._options.limits.drain_size
+            case _:
+                return False
+
+    @property
+    def wants_write(self) -> bool:
+        """Whether `data_to_send` has something (see `Link`)."""
+        return bool(self._sender.out)
+
+    @property
+    def end(self) -> End | None:
+        """What to do to the socket (see `Link`).
+
+        After the last bytes the sending side is shut down and the rest of the peer's stream is read
+        and thrown away, within `drain_size` and `drain_timeout`: a socket that is closed over unread
+        bytes makes the kernel send a reset, which can cost the peer our last bytes. A client whose
+        closing handshake went well waits for the server to end the stream first (RFC 6455, 7.1.1).
+        """
+        if self._closing is Closing.ENDED:
+            return End.CLOSE
+        if self._closing is not Closing.OVER or self._sender.out:
+            return None
+        if self._drained >= self._options.limits.drain_size:
+            return End.CLOSE
+        return None if self._sender.client and self._clean else End.HALF_CLOSE
+
+    # Events.
+
+    def next_event(self) -> Event | None:
+        """Take the next event, or None. After `Closed` or `Refused` there is none."""
+        event = self._inbox.take()
+        if event is None and self._closing is Closing.DUE:
+            self._answer()
+            event = self._inbox.take()
+        return event
+
+    def take_pongs(self) -> list[Pong]:
+        """Take the `Pong` events that wait, out of turn: for adapters, while nobody takes messages."""
+        return self._inbox.take_pongs()
+
+    # Commands.
+
+    def accept(
+        self, now: float, *, subprotocol: str | None = _OFFERED, headers: HeadersLike = ()
+    ) -> None:
+        """Server: open the WebSocket that a `Requested` event asked for.
+
+        Args:
+            now: the time.
+            subprotocol: one of those offered, or None; if left out, `Requested.subprotocol`.
+            headers: added to the 101 response.
+
+        Raises:
+            LocalProtocolError: nothing to accept, or an argument cannot be sent.
+        """
+        opening = self._deciding()
+        self._sync(now)
+        if subprotocol == _OFFERED:
+            subprotocol = opening.subprotocol
+        response, early = opening.accept(subprotocol, headers)
+        self._sender.out.append(response)
+        splitter = self._open(opening.agreement)
+        if early:
+            self._receive_frames(splitter, early)
+        self._sync(now)
+
+    def reject(self, response: Response, now: float) -> None:
+        """Server: answer the request that a `Requested` event reported with an HTTP response.
+
+        Raises:
+            LocalProtocolError: nothing to reject, or the response cannot be sent.
+        """
+        opening = self._deciding()
+        refused, encoded = opening.refuse(response)
+        self._sync(now)
+        self._refuse(refused, encoded)
+        self._sync(now)
+
+    def send(self, data: str | bytes, now: float, *, final: bool = True) -> None:
+        """Send a message, or with `final=False` a fragment of one.
+
+        A message in fragments is ended by one with `final=True`; all have one type.
+
+        Raises:
+            LocalProtocolError: not open; text with a lone surrogate; a fragment of another type than
+                the first; more than `max_write_buffer` bytes wait already.
+            TypeError: `data` is neither text nor bytes.
+        """
+        self._check_sendable()
+        self._sender.send(data, final)
+        self._sync(now)
+
+    def send_prepared(self, message: PreparedMessage, now: float) -> None:
+        """Server: send a message that is encoded once for many receivers.
+
+        Raises:
+            LocalProtocolError: as `send`; on a client; between the fragments of a message.
+        """
+        self._check_sendable()
+        self._sender.send_prepared(message)
+        self._sync(now)
+
+    def ping(self, now: float, payload: bytes | None = None) -> bytes:
+        """Send a ping, by default with 4 unpredictable bytes; a `Pong` event answers it.
+
+        Returns:
+            The payload.
+
+        Raises:
+            LocalProtocolError: not open; over 125 bytes; `max_pending_pings` wait for their pong.
+        """
+        self._check_sendable()
+        payload = self._entropy(_PROBE_SIZE) if payload is None else bytes(payload)
+        self._keepalive.ping(payload, now, self._options.limits)
+        self._sender.write(Opcode.PING, payload)
+        self._sync(now)
+        return payload
+
+    def close(
+        self, now: float, code: int | None = CloseCode.NORMAL_CLOSURE, reason: str = ""
+    ) -> None:
+        """Send a Close frame, behind what waits. Does nothing if the connection is closing already.
+
+        A client that is still connecting gives up.
+
+        Raises:
+            LocalProtocolError: a code or reason that may not be sent; a server's side that has not
+                answered the request.
+        """
+        payload = close_payload(code, reason)
+        if isinstance(self._opening, ServerOpening) and self._closing is Closing.NONE:
+            raise LocalProtocolError("the request is not answered: use reject(), or accept() first")
+        self._sync(now)
+        if self._opening is not None:
+            self._end("closed before the opening handshake was complete")
+        elif self._closing is Closing.DUE:
+            self._answer()
+        elif self._closing is Closing.NONE:
+            self._step(ClosingInput.SEND_CLOSE)
+            self._sent = Close(code, reason)
+            self._sender.write(Opcode.CLOSE, payload)
+            self._inbox.held = False
+            self._timers.disarm_all()
+            self._arm(Timer.CLOSE, self._options.limits.close_timeout)
+        self._sync(now)
+
+    # Inside: receiving.
+
+    def _receive_opening(self, opening: ServerOpening | ClientOpening, data: bytes) -> None:
+        if isinstance(opening, ServerOpening):
+            outcome = opening.receive(data)
+            if isinstance(outcome, Requested):
+                self._inbox.push([outcome])
+            elif outcome is not None:
+                self._refuse(*outcome)
+            return
+        verdict = opening.receive(data)
+        if isinstance(verdict, ClientVerdict):
+            self._inbox.push([verdict.event])
+            splitter = self._open(verdict.agreement)
+            if verdict.rest:
+                self._receive_frames(splitter, verdict.rest)
+        elif isinstance(verdict, Refused):
+            self._refuse(verdict, b"")
+        elif isinstance(verdict, Invalid):
+            self._end(verdict.cause)
+
+    def _open(self, agreement: Agreement | None) -> FrameSplitter:
+        options = self._options
+        client = self._sender.client
+        inflater = None
+        if agreement is not None:
+            inflater = Inflater.of(agreement, client=client, max_size=options.limits.max_size)
+        self._opening = None
+        self._sender.agreement = agreement
+        self._splitter = FrameSplitter(
+            client=client,
+            limits=options.limits,
+            inflater=inflater,
+            fragments=options.fragments,
+            fast_path=options.fast_path,
+        )
+        self._timers.disarm(Timer.OPEN)
+        self._arm(Timer.PING, options.limits.ping_interval)
+        return self._splitter
+
+    def _receive_frames(self, splitter: FrameSplitter, data: bytes) -> None:
+        items = splitter.receive(data)
+        if splitter.only_messages:
+            messages: list[Event] = items  # type: ignore[assignment]
+            self._receive_messages(messages)
+            ended = bool(items)
+        else:
+            ended = self._receive_items(items)
+        if splitter.unfinished:
+            if (ended or not self._assembling) and self._closing is Closing.NONE:
+                self._arm(Timer.MESSAGE, self._options.limits.message_timeout)
+            self._assembling = True
+        elif self._assembling:
+            self._assembling = False
+            self._timers.disarm(Timer.MESSAGE)
+
+    def _receive_messages(self, messages: list[Event]) -> None:
+        if self._closing is Closing.SENT:
+            self._discarded += len(messages)
+        elif messages:
+            self._inbox.push(messages)
+            if self._inbox.held:
+                self._timers.stop(self._now)
+
+    def _receive_items(self, items: list[Item]) -> bool:
+        """Messages among other things; whether a message ended."""
+        ended = False
+        for item in items:
+            if isinstance(item, (TextMessage, BinaryMessage)):
+                self._receive_messages([item])
+                ended = ended or item.final
+            else:
+                self._receive_control(item)
+                if self._splitter is None:
+                    break
+        return ended
+
+    def _receive_control(self, item: Item) -> None:
+        if isinstance(item, (PingFrame, PongFrame)):
+            limits = self._options.limits
+            if self._control is None:
+                self._control = TokenBucket(limits.control_rate, limits.control_burst, self._now)
+            if not self._control.take(self._now):
+                self._fail(CloseCode.TOO_MANY, "too many control frames")
+            elif isinstance(item, PongFrame):
+                self._inbox.push(self._keepalive.receive_pong(item.payload, self._now))
+            elif self._closing is Closing.NONE:
+                self._sender.write_pong(item.payload)
+                self._sync(self._now)
+        elif isinstance(item, Close):
+            self._received = item
+            self._received_first = self._sent is None
+            if self._closing is Closing.SENT:
+                self._step(ClosingInput.RECEIVE_CLOSE)
+                self._over("closed by us")
+            else:
+                self._step(ClosingInput.RECEIVE_CLOSE)
+                self._become_due(item, "closed by the peer")
+        elif isinstance(item, Failure):
+            self._fail(item.code, item.reason)
+
+    # Inside: the end.
+
+    def _step(self, step: ClosingInput) -> None:
+        self._closing = CLOSING[self._closing, step]
+
+    def _fail(self, code: int, reason: str, *, at_once: bool = False) -> None:
+        """Fail the WebSocket Connection (RFC 6455, 7.1.7) with a Close frame that says why."""
+        was_sent = self._closing is Closing.SENT
+        self._step(ClosingInput.FAIL)
+        cause = f"failed with {code}: {reason}"
+        if was_sent:
+            self._over(cause)
+            return
+        self._become_due(Close(code, reason), cause)
+        if at_once and self._closing is Closing.DUE:
+            self._answer()
+
+    def _become_due(self, close: Close, cause: str) -> None:
+        self._due = close, cause
+        self._splitter = None
+        self._inbox.held = False
+        self._keep_only_write_timer()
+        if self._inbox:
+            self._arm(Timer.ANSWER, self._options.limits.answer_timeout)
+        else:
+            self._answer()
+
+    def _answer(self) -> None:
+        """Send the Close frame that is due."""
+        assert self._due is not None
+        close, cause = self._due
+        self._due = None
+        self._step(ClosingInput.ANSWER)
+        self._sent = close
+        # A reason of the peer's fits, since it came in a frame; wsproto's are cut to be sure.
+        self._sender.write(Opcode.CLOSE, close_payload(close.code, _fitting(close.reason)))
+        self._over(cause)
+
+    def _over(self, cause: str) -> None:
+        """The closing handshake is complete, or never will be: only last bytes leave now."""
+        self._keep_only_write_timer()
+        self._tell_closed(cause)
+        self._forget()
+
+    def _refuse(self, refused: Refused, encoded: bytes) -> None:
+        """The handshake ended with an HTTP response."""
+        self._inbox.push([refused])
+        self._step(ClosingInput.FAIL)
+        self._step(ClosingInput.ANSWER)
+        self._keep_only_write_timer()
+        if encoded:
+            self._sender.out.append(encoded)
+        self._forget()
+        self._sync(self._now)
+
+    def _end(self, cause: str) -> None:
+        """The socket is gone or to be closed now. Events that wait can still be taken."""
+        if self._closing is Closing.ENDED:
+            return
+        told = self._closing is Closing.OVER
+        self._step(ClosingInput.END)
+        self._sender.out.clear()
+        self._timers.disarm_all()
+        if not told:
+            self._tell_closed(cause)
+        self._forget()
+
+    def _tell_closed(self, cause: str) -> None:
+        received = self._received
+        if received is None:
+            code, reason = int(CloseCode.ABNORMAL_CLOSURE), ""
+        else:
+            code = CloseCode.NO_STATUS_RECEIVED if received.code is None else received.code
+            reason = received.reason
+        self._closed = Closed(
+            code=int(code),
+            reason=reason,
+            sent=self._sent,
+            received=received,
+            received_first=self._received_first,
+            cause=cause,
+            discarded=self._discarded,
+        )
+        self._inbox.push([self._closed])
+
+    def _forget(self) -> None:
+        self._opening = self._splitter = self._control = None
+
+    @property
+    def _clean(self) -> bool:
+        return self._sent is not None and self._received is not None
+
+    def _end_timeout(self) -> float:
+        limits = self._options.limits
+        return limits.close_timeout if self._sender.client and self._clean else limits.drain_timeout
+
+    # Inside: time.
+
+    def _arm(self, timer: Timer, timeout: float | None) -> None:
+        if timeout is not None:
+            self._timers.arm(timer, self._now + timeout)
+
+    def _keep_only_write_timer(self) -> None:
+        self._timers.keep_only(Timer.WRITE)
+        self._sync(self._now)
+
+    def _sync(self, now: float) -> None:
+        """Note the time, and what changed in calls that were not told it."""
+        self._now = now
+        timers = self._timers
+        if timers.stopped and not self._inbox.held:
+            timers.go_on(now)
+        if self._sender.out and not timers.armed(Timer.WRITE):
+            self._arm(Timer.WRITE, self._options.limits.write_timeout)
+
+    def _expire(self, timer: Timer) -> None:
+        limits = self._options.limits
+        match timer:
+            case Timer.OPEN:
+                opening = self._opening
+                if isinstance(opening, ServerOpening) and not opening.silent:
+                    late = opening.state is Opening.WAITING
+                    text = "The request came too slowly" if late else "The answer took too long"
+                    self._refuse(*opening.refuse(text_response(408 if late else 503, text)))
+                else:
+                    self._end("the opening handshake timed out")
+            case Timer.WRITE:
+                self._end("the peer does not read: the write deadline passed")
+            case Timer.CLOSE:
+                self._end("the peer did not answer the Close frame in time")
+            case Timer.DRAIN:
+                self._end("")
+            case Timer.ANSWER:
+                self._answer()
+            case Timer.PONG:
+                if not self._keepalive.alive():
+                    self._fail(CloseCode.INTERNAL_ERROR, "keepalive ping timeout", at_once=True)
+            case Timer.MESSAGE:
+                self._fail(CloseCode.POLICY_VIOLATION, "message not finished in time", at_once=True)
+            case Timer.PING:
+                self._arm(Timer.PING, limits.ping_interval)
+                if self._splitter is not None:
+                    self._splitter.release_parser()
+                if not self._keepalive.probing:
+                    self._sender.write(
+                        Opcode.PING, self._keepalive.probe(self._entropy(_PROBE_SIZE))
+                    )
+                    self._sync(self._now)
+
+    # Inside: sending.
+
+    def _deciding(self) -> ServerOpening:
+        opening = self._opening
+        if not isinstance(opening, ServerOpening) or opening.state is not Opening.DECIDING:
+            raise LocalProtocolError("no request waits for an answer: wait for the Requested event")
+        return opening
+
+    def _check_sendable(self) -> None:
+        if not self.can_send:
+            raise LocalProtocolError(
+                f"the connection is {self.state.value}: check can_send before sending"
+            )
+
+
+def _fitting(reason: str) -> str:
+    return reason.encode()[:123].decode(errors="ignore")

@@ -1,0 +1,1 @@
+"""Adapters: they own sockets and loops, and decide nothing."""

@@ -1,0 +1,78 @@
+"""What all connections of one event loop share: a read buffer, one timer, one flush at a turn's end."""
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from ...core.timeouts import Deadlines
+
+if TYPE_CHECKING:
+    from .protocol import LinkProtocol
+
+__all__ = ["Driver"]
+
+READ_SIZE: Final = 65536
+"""The most that one read takes from a socket, in bytes."""
+
+
+class Driver:
+    """Drives many links with one timer and one flush.
+
+    A link that has something to do is marked; all that were marked in one turn of the loop are flushed
+    together at its end, so what several tasks send to one peer leaves in one system call, and a message
+    to a thousand peers schedules one callback.
+
+    Args:
+        loop: the event loop of every link of this driver.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        # Reads are copied out before the next callback runs, so one buffer serves every connection.
+        self.buffer = memoryview(bytearray(READ_SIZE))
+        self._deadlines: Deadlines[LinkProtocol] = Deadlines()
+        self._timer: asyncio.TimerHandle | None = None
+        self._dirty: list[LinkProtocol] = []
+
+    def mark(self, protocol: "LinkProtocol") -> None:
+        """Flush this link at the end of the loop's turn."""
+        if not protocol.marked:
+            protocol.marked = True
+            self._dirty.append(protocol)
+            if len(self._dirty) == 1:
+                self.loop.call_soon(self._flush)
+
+    def reschedule(self, protocol: "LinkProtocol") -> None:
+        """Note when this link wants to be called."""
+        self._deadlines.set(protocol, protocol.link.next_timeout())
+        self._arm()
+
+    def forget(self, protocol: "LinkProtocol") -> None:
+        """This link's socket is gone."""
+        self._deadlines.set(protocol, None)
+
+    def _flush(self) -> None:
+        dirty, self._dirty = self._dirty, []
+        now = self.loop.time()
+        for protocol in dirty:
+            protocol.marked = False
+            protocol.flush(now)
+            self._deadlines.set(protocol, protocol.next_timeout())
+        self._arm()
+
+    def _arm(self) -> None:
+        at = self._deadlines.next()
+        timer = self._timer
+        if timer is not None:
+            if at is not None and timer.when() <= at:
+                return  # it fires early at worst, and is armed anew then
+            timer.cancel()
+        self._timer = None if at is None else self.loop.call_at(at, self._expire)
+
+    def _expire(self) -> None:
+        self._timer = None
+        # A loop may fire a little early; what is due within its resolution is due now.
+        now = self.loop.time() + 1e-3
+        for protocol in self._deadlines.due(now):
+            protocol.link.handle_timeout(now)
+            protocol.changed()
+        self._arm()
