@@ -13,7 +13,7 @@ import codecs
 import re
 import zlib
 from collections.abc import Iterable
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 import msgspec
 from wsproto.extensions import Extension
@@ -217,6 +217,18 @@ def compress(payload: bytes, bits: int, deflate: Deflate) -> bytes:
     return compressor.compress(payload, final=True)
 
 
+class _Decompress(Protocol):
+    """zlib's object, which has no public name."""
+
+    @property
+    def eof(self) -> bool: ...
+
+    @property
+    def unused_data(self) -> bytes: ...
+
+    def decompress(self, data: bytes, max_length: int = ..., /) -> bytes: ...
+
+
 class Compressor:
     """Compresses one message, fragment by fragment."""
 
@@ -246,7 +258,7 @@ class Inflater(Extension):
         self._bits = bits
         self._context_takeover = context_takeover
         self._max_size = max_size
-        self._zlib: zlib._Decompress | None = None
+        self._zlib: _Decompress | None = None
         self._compressed = False
         self._control = False
         self._size = 0

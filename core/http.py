@@ -7,6 +7,7 @@ head of a message is cut off by us, within limits, before h11 sees it.
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
+from typing import cast
 
 import h11
 import msgspec
@@ -42,11 +43,14 @@ class Headers(Mapping[str, str]):
     __slots__ = ("lines",)
 
     def __init__(self, lines: HeadersLike = ()) -> None:
+        pairs: Iterable[tuple[str, str]]
         if isinstance(lines, Headers):
-            lines = lines.lines
+            pairs = lines.lines
         elif isinstance(lines, Mapping):
-            lines = lines.items()
-        self.lines: tuple[tuple[str, str], ...] = tuple(lines)
+            pairs = cast("Mapping[str, str]", lines).items()
+        else:
+            pairs = lines
+        self.lines: tuple[tuple[str, str], ...] = tuple(pairs)
 
     def get_all(self, name: str) -> list[str]:
         """Every value of `name`, one for each line."""

@@ -43,12 +43,15 @@ class Link(Protocol):
 
     def receive_data(self, data: bytes, now: float) -> None:
         """Bytes arrived. An empty `data` does nothing: the end of the stream is `receive_eof`."""
+        ...
 
     def receive_eof(self, now: float) -> None:
         """The peer ended its stream."""
+        ...
 
     def connection_lost(self, now: float) -> None:
         """The socket is gone; nothing can be sent."""
+        ...
 
     def data_to_send(self, now: float, max_bytes: int = 65536) -> list[bytes]:
         """Take bytes to write: at least one whole frame if any waits, then more up to `max_bytes`.
@@ -57,21 +60,27 @@ class Link(Protocol):
         anything else. Call it only when the socket accepts data, and after every other call or batch
         of calls, because it also tells the link what time it is.
         """
+        ...
 
     def next_timeout(self) -> float | None:
         """When to call `handle_timeout`, or None. Ask again after every call."""
+        ...
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due."""
+        ...
 
     @property
     def wants_read(self) -> bool:
         """Whether to read on. May change with every call."""
+        ...
 
     @property
     def wants_write(self) -> bool:
         """Whether `data_to_send` has something."""
+        ...
 
     @property
     def end(self) -> End | None:
         """What to do to the socket, once what was taken is written."""
+        ...

@@ -29,14 +29,13 @@ class Sender:
         """Set when the handshake agreed on compression."""
         self.out = Outgoing()
 
-    def send(self, data: str | bytes, final: bool) -> None:
+    def send(self, data: str | bytes | bytearray | memoryview, final: bool) -> None:
         """Queue a message or a fragment of one (see `WebSocket.send`)."""
         if isinstance(data, str):
             opcode, payload = Opcode.TEXT, text_payload(data)
-        elif isinstance(data, (bytes, bytearray, memoryview)):
-            opcode, payload = Opcode.BINARY, bytes(data)
         else:
-            raise TypeError(f"a message is str or bytes, not {type(data).__name__}")
+            # By way of memoryview, because bytes(5) is five zeros and no error.
+            opcode, payload = Opcode.BINARY, bytes(memoryview(data))
         self._check_room()
         first = self._fragmented is None
         if not first and self._fragmented is not opcode:

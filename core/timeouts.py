@@ -50,9 +50,11 @@ class Timers:
         self.stopped = False
         """Whether `stop` was called and `go_on` was not."""
 
-    def arm(self, timer: Timer, at: float) -> None:
-        """Let `timer` expire at the moment `at`, instead of any earlier arming."""
-        self._at[timer] = at
+    def arm(self, timer: Timer, now: float, timeout: float) -> None:
+        """Let `timer` expire `timeout` seconds after `now`, instead of any earlier arming."""
+        if self.stopped and timer in _STAND_STILL:
+            now = self._stopped_at  # `go_on` adds what passed since
+        self._at[timer] = now + timeout
 
     def disarm(self, timer: Timer) -> None:
         """Forget `timer`."""

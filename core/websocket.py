@@ -20,10 +20,11 @@ messages, be it the peer's Close frame or bytes that fail the connection.
 
 from typing import Final
 
+from .closing import ClosingHandshake
 from .deflate import Agreement, Inflater
 from .errors import LocalProtocolError
 from .events import BinaryMessage, Close, Closed, Event, Pong, Refused, Requested, TextMessage
-from .frames import CloseCode, Opcode, close_payload
+from .frames import MAX_REASON, CloseCode, Opcode, close_payload
 from .handshake import ClientOptions, ServerOptions
 from .http import HeadersLike, Response, text_response
 from .inbox import Inbox
@@ -34,7 +35,7 @@ from .opening import ClientOpening, ClientVerdict, Invalid, ServerOpening
 from .outgoing import PreparedMessage
 from .sender import Entropy, Sender
 from .splitter import Failure, FrameSplitter, Item, PingFrame, PongFrame
-from .states import CLOSING, Closing, ClosingInput, Opening, State
+from .states import Closing, Opening, State
 from .timeouts import Timer, Timers
 
 __all__ = ["WebSocket"]
@@ -57,12 +58,10 @@ class WebSocket:
 
     __slots__ = (
         "_assembling",
-        "_closed",
         "_closing",
         "_control",
         "_discarded",
         "_drained",
-        "_due",
         "_entropy",
         "_eof",
         "_inbox",
@@ -70,10 +69,7 @@ class WebSocket:
         "_now",
         "_opening",
         "_options",
-        "_received",
-        "_received_first",
         "_sender",
-        "_sent",
         "_splitter",
         "_timers",
     )
@@ -91,12 +87,7 @@ class WebSocket:
         self._control: TokenBucket | None = None
         self._splitter: FrameSplitter | None = None
         self._assembling = False
-        self._closing = Closing.NONE
-        self._closed: Closed | None = None
-        self._due: tuple[Close, str] | None = None
-        self._sent: Close | None = None
-        self._received: Close | None = None
-        self._received_first = False
+        self._closing = ClosingHandshake()
         self._discarded = 0
         self._drained = 0
         self._eof = False
@@ -114,16 +105,16 @@ class WebSocket:
     @property
     def state(self) -> State:
         """Where the connection stands, in the terms of RFC 6455."""
-        if self._closing is Closing.ENDED:
+        if self._closing.state is Closing.ENDED:
             return State.CLOSED
-        if self._closing is not Closing.NONE:
+        if self._closing.state is not Closing.NONE:
             return State.CLOSING
         return State.CONNECTING if self._opening is not None else State.OPEN
 
     @property
     def can_send(self) -> bool:
         """Whether messages may be sent: the connection is open and we have not sent a Close frame."""
-        return self._opening is None and self._closing in (Closing.NONE, Closing.DUE)
+        return self._opening is None and self._closing.state in (Closing.NONE, Closing.DUE)
 
     @property
     def latency(self) -> float:
@@ -133,7 +124,7 @@ class WebSocket:
     @property
     def closed(self) -> Closed | None:
         """How the connection ended, as the `Closed` event says, even before that is taken; or None."""
-        return self._closed
+        return self._closing.closed
 
     @property
     def compressed(self) -> bool:
@@ -171,17 +162,21 @@ class WebSocket:
 
     def receive_eof(self, now: float) -> None:
         """The peer ended its stream (see `Link`)."""
-        if self._eof or self._closing is Closing.ENDED:
+        if self._eof or self._closing.state is Closing.ENDED:
             return
         self._sync(now)
         self._eof = True
-        if self._closing is Closing.DUE or (self._closing is Closing.OVER and self._sender.out):
+        if self._closing.state is Closing.DUE or (
+            self._closing.state is Closing.OVER and self._sender.out
+        ):
             return  # the peer may still read our answers
         if isinstance(self._opening, ClientOpening):
             refused = self._opening.receive_eof()
             if refused is not None:
                 self._refuse(refused, b"")
-        self._end("the peer ended the stream without a Close frame")
+        opening = self._opening is not None
+        where = "during the opening handshake" if opening else "without a Close frame"
+        self._end(f"the peer ended the stream {where}")
 
     def connection_lost(self, now: float) -> None:
         """The socket is gone (see `Link`)."""
@@ -210,19 +205,24 @@ class WebSocket:
             self._timers.disarm(Timer.WRITE)
             self._sync(now)
         if not out:
+            self._all_taken(now)
+        return taken
+
+    def _all_taken(self, now: float) -> None:
+        """Nothing waits any more: what was to happen when it has left begins."""
+        if self._closing.state is Closing.NONE:
             if self._keepalive.probe_left(now):
                 self._arm(Timer.PONG, self._options.limits.ping_timeout)
-            if self._closing is Closing.OVER and not self._timers.armed(Timer.DRAIN):
-                if self._eof:
-                    self._end("")
-                else:
-                    self._arm(Timer.DRAIN, self._end_timeout())
-        return taken
+        elif self._closing.state is Closing.OVER:
+            if self._eof:
+                self._end("")
+            elif not self._timers.armed(Timer.DRAIN):
+                self._arm(Timer.DRAIN, self._end_timeout())
 
     @property
     def wants_read(self) -> bool:
         """Whether to read on (see `Link`)."""
-        match self._closing:
+        match self._closing.state:
             case Closing.NONE:
                 deciding = self._opening is not None and self._opening.state is Opening.DECIDING
                 return not (self._inbox.held or deciding)
@@ -247,20 +247,20 @@ class WebSocket:
         bytes makes the kernel send a reset, which can cost the peer our last bytes. A client whose
         closing handshake went well waits for the server to end the stream first (RFC 6455, 7.1.1).
         """
-        if self._closing is Closing.ENDED:
+        if self._closing.state is Closing.ENDED:
             return End.CLOSE
-        if self._closing is not Closing.OVER or self._sender.out:
+        if self._closing.state is not Closing.OVER or self._sender.out:
             return None
         if self._drained >= self._options.limits.drain_size:
             return End.CLOSE
-        return None if self._sender.client and self._clean else End.HALF_CLOSE
+        return None if self._sender.client and self._closing.clean else End.HALF_CLOSE
 
     # Events.
 
     def next_event(self) -> Event | None:
         """Take the next event, or None. After `Closed` or `Refused` there is none."""
         event = self._inbox.take()
-        if event is None and self._closing is Closing.DUE:
+        if event is None and self._closing.state is Closing.DUE:
             self._answer()
             event = self._inbox.take()
         return event
@@ -307,7 +307,9 @@ class WebSocket:
         self._refuse(refused, encoded)
         self._sync(now)
 
-    def send(self, data: str | bytes, now: float, *, final: bool = True) -> None:
+    def send(
+        self, data: str | bytes | bytearray | memoryview, now: float, *, final: bool = True
+    ) -> None:
         """Send a message, or with `final=False` a fragment of one.
 
         A message in fragments is ended by one with `final=True`; all have one type.
@@ -359,16 +361,15 @@ class WebSocket:
                 answered the request.
         """
         payload = close_payload(code, reason)
-        if isinstance(self._opening, ServerOpening) and self._closing is Closing.NONE:
+        if isinstance(self._opening, ServerOpening) and self._closing.state is Closing.NONE:
             raise LocalProtocolError("the request is not answered: use reject(), or accept() first")
         self._sync(now)
         if self._opening is not None:
             self._end("closed before the opening handshake was complete")
-        elif self._closing is Closing.DUE:
+        elif self._closing.state is Closing.DUE:
             self._answer()
-        elif self._closing is Closing.NONE:
-            self._step(ClosingInput.SEND_CLOSE)
-            self._sent = Close(code, reason)
+        elif self._closing.state is Closing.NONE:
+            self._closing.send(Close(code, reason))
             self._sender.write(Opcode.CLOSE, payload)
             self._inbox.held = False
             self._timers.disarm_all()
@@ -424,7 +425,7 @@ class WebSocket:
         else:
             ended = self._receive_items(items)
         if splitter.unfinished:
-            if (ended or not self._assembling) and self._closing is Closing.NONE:
+            if (ended or not self._assembling) and self._closing.state is Closing.NONE:
                 self._arm(Timer.MESSAGE, self._options.limits.message_timeout)
             self._assembling = True
         elif self._assembling:
@@ -432,7 +433,7 @@ class WebSocket:
             self._timers.disarm(Timer.MESSAGE)
 
     def _receive_messages(self, messages: list[Event]) -> None:
-        if self._closing is Closing.SENT:
+        if self._closing.state is Closing.SENT:
             self._discarded += len(messages)
         elif messages:
             self._inbox.push(messages)
@@ -461,40 +462,32 @@ class WebSocket:
                 self._fail(CloseCode.TOO_MANY, "too many control frames")
             elif isinstance(item, PongFrame):
                 self._inbox.push(self._keepalive.receive_pong(item.payload, self._now))
-            elif self._closing is Closing.NONE:
+            elif self._closing.state is Closing.NONE:
                 self._sender.write_pong(item.payload)
                 self._sync(self._now)
         elif isinstance(item, Close):
-            self._received = item
-            self._received_first = self._sent is None
-            if self._closing is Closing.SENT:
-                self._step(ClosingInput.RECEIVE_CLOSE)
-                self._over("closed by us")
-            else:
-                self._step(ClosingInput.RECEIVE_CLOSE)
-                self._become_due(item, "closed by the peer")
+            self._closing.receive(item)
+            self._close_soon()
         elif isinstance(item, Failure):
             self._fail(item.code, item.reason)
 
     # Inside: the end.
 
-    def _step(self, step: ClosingInput) -> None:
-        self._closing = CLOSING[self._closing, step]
+    def _fail(self, code: int, reason: str) -> None:
+        self._closing.fail(code, reason)
+        self._close_soon()
 
-    def _fail(self, code: int, reason: str, *, at_once: bool = False) -> None:
-        """Fail the WebSocket Connection (RFC 6455, 7.1.7) with a Close frame that says why."""
-        was_sent = self._closing is Closing.SENT
-        self._step(ClosingInput.FAIL)
-        cause = f"failed with {code}: {reason}"
-        if was_sent:
-            self._over(cause)
-            return
-        self._become_due(Close(code, reason), cause)
-        if at_once and self._closing is Closing.DUE:
+    def _fail_now(self, code: int, reason: str) -> None:
+        """A deadline passed: nobody is waited for."""
+        self._fail(code, reason)
+        if self._closing.state is Closing.DUE:
             self._answer()
 
-    def _become_due(self, close: Close, cause: str) -> None:
-        self._due = close, cause
+    def _close_soon(self) -> None:
+        """Nothing more is read. Our Close frame, if one is due, waits for answers that go before it."""
+        if self._closing.state is Closing.OVER:
+            self._over("")
+            return
         self._splitter = None
         self._inbox.held = False
         self._keep_only_write_timer()
@@ -505,78 +498,55 @@ class WebSocket:
 
     def _answer(self) -> None:
         """Send the Close frame that is due."""
-        assert self._due is not None
-        close, cause = self._due
-        self._due = None
-        self._step(ClosingInput.ANSWER)
-        self._sent = close
-        # A reason of the peer's fits, since it came in a frame; wsproto's are cut to be sure.
-        self._sender.write(Opcode.CLOSE, close_payload(close.code, _fitting(close.reason)))
-        self._over(cause)
+        close = self._closing.answer()
+        # A peer's reason came in a frame, so it fits; wsproto's words are cut to be sure.
+        reason = close.reason.encode()[:MAX_REASON].decode(errors="ignore")
+        self._sender.write(Opcode.CLOSE, close_payload(close.code, reason))
+        self._over("")
 
     def _over(self, cause: str) -> None:
         """The closing handshake is complete, or never will be: only last bytes leave now."""
         self._keep_only_write_timer()
-        self._tell_closed(cause)
-        self._forget()
+        self._tell(cause)
 
     def _refuse(self, refused: Refused, encoded: bytes) -> None:
         """The handshake ended with an HTTP response."""
         self._inbox.push([refused])
-        self._step(ClosingInput.FAIL)
-        self._step(ClosingInput.ANSWER)
+        self._closing.refuse()
         self._keep_only_write_timer()
         if encoded:
             self._sender.out.append(encoded)
-        self._forget()
+        self._opening = None
         self._sync(self._now)
 
     def _end(self, cause: str) -> None:
         """The socket is gone or to be closed now. Events that wait can still be taken."""
-        if self._closing is Closing.ENDED:
+        if self._closing.state is Closing.ENDED:
             return
-        told = self._closing is Closing.OVER
-        self._step(ClosingInput.END)
+        told = self._closing.state is Closing.OVER
+        self._closing.end()
         self._sender.out.clear()
         self._timers.disarm_all()
         if not told:
-            self._tell_closed(cause)
-        self._forget()
+            self._tell(cause)
 
-    def _tell_closed(self, cause: str) -> None:
-        received = self._received
-        if received is None:
-            code, reason = int(CloseCode.ABNORMAL_CLOSURE), ""
-        else:
-            code = CloseCode.NO_STATUS_RECEIVED if received.code is None else received.code
-            reason = received.reason
-        self._closed = Closed(
-            code=int(code),
-            reason=reason,
-            sent=self._sent,
-            received=received,
-            received_first=self._received_first,
-            cause=cause,
-            discarded=self._discarded,
-        )
-        self._inbox.push([self._closed])
-
-    def _forget(self) -> None:
-        self._opening = self._splitter = self._control = None
-
-    @property
-    def _clean(self) -> bool:
-        return self._sent is not None and self._received is not None
+    def _tell(self, cause: str) -> None:
+        self._inbox.push([self._closing.tell(cause, self._discarded)])
+        self._opening = self._splitter = None
 
     def _end_timeout(self) -> float:
         limits = self._options.limits
-        return limits.close_timeout if self._sender.client and self._clean else limits.drain_timeout
+        return (
+            limits.close_timeout
+            if self._sender.client and self._closing.clean
+            else limits.drain_timeout
+        )
 
     # Inside: time.
 
     def _arm(self, timer: Timer, timeout: float | None) -> None:
         if timeout is not None:
-            self._timers.arm(timer, self._now + timeout)
+            self._timers.arm(timer, self._now, timeout)
 
     def _keep_only_write_timer(self) -> None:
         self._timers.keep_only(Timer.WRITE)
@@ -612,9 +582,9 @@ class WebSocket:
                 self._answer()
             case Timer.PONG:
                 if not self._keepalive.alive():
-                    self._fail(CloseCode.INTERNAL_ERROR, "keepalive ping timeout", at_once=True)
+                    self._fail_now(CloseCode.INTERNAL_ERROR, "keepalive ping timeout")
             case Timer.MESSAGE:
-                self._fail(CloseCode.POLICY_VIOLATION, "message not finished in time", at_once=True)
+                self._fail_now(CloseCode.POLICY_VIOLATION, "message not finished in time")
             case Timer.PING:
                 self._arm(Timer.PING, limits.ping_interval)
                 if self._splitter is not None:
@@ -638,7 +608,3 @@ class WebSocket:
             raise LocalProtocolError(
                 f"the connection is {self.state.value}: check can_send before sending"
             )
-
-
-def _fitting(reason: str) -> str:
-    return reason.encode()[:123].decode(errors="ignore")

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
-from typing import Any
+from typing import Any, cast
 
 from ...core.events import BinaryMessage, Closed, TextMessage
 from ...core.http import Request
@@ -16,6 +16,10 @@ from .protocol import LinkProtocol
 __all__ = ["Message", "ServerConnection", "broadcast"]
 
 Message = str | bytes
+"""What is received: text or bytes."""
+
+Sendable = str | bytes | bytearray | memoryview
+"""What can be sent as one message or fragment."""
 
 
 class ServerConnection:
@@ -120,7 +124,7 @@ class ServerConnection:
 
     # Sending.
 
-    async def send(self, message: Message | Iterable[Message] | AsyncIterable[Message]) -> None:
+    async def send(self, message: Sendable | Iterable[Sendable] | AsyncIterable[Sendable]) -> None:
         """Send a message, or an iterable's items as the fragments of one.
 
         Waits while more than `write_limit` bytes wait for the peer. Cancelling it then has sent the
@@ -135,13 +139,11 @@ class ServerConnection:
         while self._fragmented is not None:
             await asyncio.shield(self._fragmented)
         if isinstance(message, (str, bytes, bytearray, memoryview)):
-            await self._send(message)
+            await self._send(cast("Sendable", message))
         elif isinstance(message, AsyncIterable):
             await self._send_fragments(message)
-        elif isinstance(message, Iterable) and not isinstance(message, dict):
-            await self._send_fragments(_each(message))
         else:
-            raise TypeError(f"a message is str, bytes or an iterable of them, not {type(message)}")
+            await self._send_fragments(_each(message))
 
     async def ping(self, payload: bytes | None = None) -> "asyncio.Future[float]":
         """Send a ping. Await the returned future for the latency in seconds.
@@ -220,7 +222,7 @@ class ServerConnection:
         if not self._ws.can_send:
             raise closed_exception(self._ws.closed)
 
-    async def _send(self, message: Message, final: bool = True) -> None:
+    async def _send(self, message: Sendable, final: bool = True) -> None:
         self._check_open()
         self._ws.send(message, self._driver.loop.time(), final=final)
         self._driver.mark(self._protocol)
@@ -229,10 +231,10 @@ class ServerConnection:
                 self._drained = self._driver.loop.create_future()
             await asyncio.shield(self._drained)
 
-    async def _send_fragments(self, fragments: AsyncIterable[Message]) -> None:
+    async def _send_fragments(self, fragments: AsyncIterable[Sendable]) -> None:
         self._fragmented = self._driver.loop.create_future()
         try:
-            held: Message | None = None
+            held: Sendable | None = None
             async for fragment in fragments:
                 if held is not None:
                     await self._send(held, final=False)
@@ -253,7 +255,7 @@ def _settle(waiter: "asyncio.Future[None]") -> None:
         waiter.set_result(None)
 
 
-async def _each(items: Iterable[Message]) -> AsyncIterator[Message]:
+async def _each(items: Iterable[Sendable]) -> AsyncIterator[Sendable]:
     for item in items:
         yield item
 

@@ -74,8 +74,9 @@ class Server:
         if self._closing is not None:
             await asyncio.shield(self._closing)
 
-    async def _listen(self, listen: Callable[..., Awaitable[asyncio.Server]]) -> None:
-        self._server = await listen(self._make_protocol)
+    async def listen(self, **arguments: Any) -> None:
+        """Begin to accept; the arguments are those of `loop.create_server`."""
+        self._server = await self._loop.create_server(self._make_protocol, **arguments)
 
     async def _close(self, code: int, reason: str) -> None:
         if self._server is not None:
@@ -157,11 +158,14 @@ class Server:
             logger.info("close %s %s %s", remote, connection.close_code, cause)
 
 
-def _printable(address: Any) -> str:
-    if isinstance(address, tuple):
-        host, port, *_ = address
-        return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    return repr(address)
+def _printable(address: object) -> str:
+    match address:
+        case (str(host), int(port)):
+            return f"{host}:{port}"
+        case (str(host), int(port), int(), int()):  # IPv6 adds flow and scope
+            return f"[{host}]:{port}"
+        case _:
+            return str(address) or "unix"
 
 
 class serve:  # noqa: N801 - a function to its users, as in `websockets`
@@ -211,11 +215,7 @@ class serve:  # noqa: N801 - a function to its users, as in `websockets`
     async def _start(self) -> Server:
         server = Server(self._handler, self._options, self._entropy)
 
-        async def listen(factory: Callable[[], asyncio.BaseProtocol]) -> asyncio.Server:
-            loop = asyncio.get_running_loop()
-            return await loop.create_server(factory, **self._arguments)
-
-        await server._listen(listen)  # noqa: SLF001 - its own class's other half
+        await server.listen(**self._arguments)
         return server
 
     def __await__(self) -> Generator[Any, None, Server]:
