@@ -84,7 +84,7 @@ class Chat:
 
 def chat_routes() -> Routes:
     """The page at `/`, and what every server has."""
-    page = files(__package__).joinpath("pages", "chat.html").read_bytes()
+    page = files(__name__.rpartition(".")[0]).joinpath("pages", "chat.html").read_bytes()
     policy = (
         "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
         "connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -224,6 +224,9 @@ class _Decompress(Protocol):
     def eof(self) -> bool: ...
 
     @property
+    def unconsumed_tail(self) -> bytes: ...
+
+    @property
     def unused_data(self) -> bytes: ...
 
     def decompress(self, data: bytes, max_length: int = ..., /) -> bytes: ...
@@ -259,8 +262,10 @@ class Inflater(Extension):
         self._context_takeover = context_takeover
         self._max_size = max_size
         self._zlib: _Decompress | None = None
+        self._open = False
         self._compressed = False
-        self._control = False
+        self._passes = False
+        """Whether the frame is none of ours: a control frame, or one that may not come now."""
         self._size = 0
         self._decoder: codecs.IncrementalDecoder | None = None
 
@@ -291,10 +296,14 @@ class Inflater(Extension):
         payload_length: int,
     ) -> CloseReason | RsvBits:
         """A frame begins. wsproto may call this twice for one header, so it must not count anything."""
-        self._control = opcode.iscontrol()
-        if rsv.rsv1 and (self._control or opcode is WsprotoOpcode.CONTINUATION):
+        control = opcode.iscontrol()
+        continues = opcode is WsprotoOpcode.CONTINUATION
+        if rsv.rsv1 and (control or continues):
             return CloseReason.PROTOCOL_ERROR
-        if not self._control and opcode is not WsprotoOpcode.CONTINUATION:
+        # wsproto refuses a frame out of turn, but only when it has payload of it. Inflating that first
+        # could find another fault, or not, as the stream was cut.
+        self._passes = control or continues is not self._open
+        if not self._passes and not continues:
             self._compressed = rsv.rsv1
             self._size = 0
             text = self._compressed and opcode is WsprotoOpcode.TEXT
@@ -305,7 +314,7 @@ class Inflater(Extension):
         self, proto: FrameDecoder | FrameProtocol, data: bytes
     ) -> bytes | CloseReason:
         """A part of a frame's payload."""
-        if self._control or not self._compressed or not data:
+        if self._passes or not self._compressed or not data:
             return data
         return self._inflate(data)
 
@@ -313,24 +322,37 @@ class Inflater(Extension):
         self, proto: FrameDecoder | FrameProtocol, fin: bool
     ) -> bytes | CloseReason | None:
         """A frame ends, and with `fin` its message."""
-        if self._control or not self._compressed or not fin:
+        if self._passes:
             return None
-        last = self._inflate(_TAIL)
+        self._open = not fin
+        if not self._compressed or not fin:
+            return None
+        # Behind a block marked as the last, the tail alone would be half a block.
+        last = b"" if self._zlib is None else self._inflate(_TAIL)
         if not self._context_takeover:
             self._zlib = None
         return last
 
     def _inflate(self, data: bytes) -> bytes | CloseReason:
         inflated = b""
-        while data:
+        at, end = 0, len(data)
+        while at < end:
             if self._zlib is None:
                 self._zlib = zlib.decompressobj(-self._bits)
+            stop, most = end, 0
+            if self._max_size is not None:
+                most = self._max_size - self._size
+                if not most:
+                    # Only whether one byte more comes counts now. zlib looks at what is behind that byte,
+                    # so it sees one byte of input at a time: how the stream was cut must not decide
+                    # whether wrong data there is told by 1007 or 1009.
+                    stop, most = at + 1, 1
             try:
-                if self._max_size is None:
-                    piece = self._zlib.decompress(data)
-                else:
-                    # One byte more than may come: a message of exactly the limit is not too big.
-                    piece = self._zlib.decompress(data, self._max_size - self._size + 1)
+                piece = self._zlib.decompress(data[at:stop], most)
+                eof = self._zlib.eof
+                at = stop - len(self._zlib.unused_data if eof else self._zlib.unconsumed_tail)
+                if piece and not eof and self._size + len(piece) == self._max_size:
+                    piece += self._zlib.decompress(b"", 1)  # what zlib has read, and held back
             except zlib.error:
                 return CloseReason.INVALID_FRAME_PAYLOAD_DATA
             self._size += len(piece)
@@ -345,10 +367,8 @@ class Inflater(Extension):
             if too_big:
                 return CloseReason.MESSAGE_TOO_BIG
             inflated += piece
-            data = b""
-            if self._zlib.eof:
+            if eof:
                 # A block marked as the last (RFC 7692, 7.2.3.5). zlib would swallow all that follows
                 # without a word. Its sender has started afresh behind it, so we do.
-                data = self._zlib.unused_data
                 self._zlib = None
         return inflated

@@ -6,7 +6,7 @@ A request or response is read by `hubbub.core.http`; here it is decided what it 
 import base64
 import binascii
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, Literal
 
@@ -23,6 +23,7 @@ from .http import (
     encode_headers,
     encode_response,
     text_response,
+    tokens,
 )
 from .limits import Limits
 
@@ -121,14 +122,14 @@ def _is_token(text: str) -> bool:
     return bool(text) and _TOKEN_CHARACTERS.issuperset(text)
 
 
-def _has_token(headers: Headers, name: str, token: str) -> bool:
-    return any(found.lower() == token for found in headers.tokens(name))
+def _has_token(fields: Mapping[str, list[str]], name: str, token: str) -> bool:
+    return any(found.lower() == token for found in tokens(fields.get(name, ())))
 
 
 def wants_upgrade(request: Request) -> bool:
     """Whether a request tries to open a WebSocket, rightly or not, and is no ordinary HTTP."""
-    headers = request.headers
-    return _has_token(headers, "upgrade", "websocket") or "sec-websocket-key" in headers
+    fields = request.headers.fields()
+    return "sec-websocket-key" in fields or _has_token(fields, "upgrade", "websocket")
 
 
 def answer_http(request: Request, routes: Mapping[str, Response]) -> Response:
@@ -146,8 +147,8 @@ def answer_http(request: Request, routes: Mapping[str, Response]) -> Response:
 _UPGRADE_HINT = (("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13"))
 
 
-def _one(headers: Headers, name: str) -> str:
-    values = headers.get_all(name)
+def _one(fields: Mapping[str, list[str]], name: str) -> str:
+    values = fields.get(name.lower(), ())
     if len(values) != 1:
         raise BadMessage(400, f"Exactly one {name} header is needed, not {len(values)}")
     return values[0]
@@ -159,30 +160,34 @@ def check_upgrade(request: Request, options: ServerOptions) -> Upgrade:
     Raises:
         BadMessage: with the response that refuses it: 400, 403, 405 or 426.
     """
-    headers = request.headers
+    fields = request.headers.fields()
     if request.method != "GET":
         raise BadMessage(405, "A WebSocket is opened with GET", [("Allow", "GET")])
     if request.version != "1.1":
         raise BadMessage(400, "A WebSocket is opened over HTTP/1.1")
-    if "transfer-encoding" in headers or headers.get("content-length", "0").strip("0"):
+    if "transfer-encoding" in fields or any(
+        length.strip("0") for length in fields.get("content-length", ())
+    ):
         # What follows the head would be read as frames by us and as a body by a proxy.
         raise BadMessage(400, "A request to upgrade must not have a body")
-    _one(headers, "Host")
-    if not _has_token(headers, "connection", "upgrade"):
+    host = _one(fields, "Host")
+    if not host:
+        raise BadMessage(400, "The Host header is empty")
+    if not _has_token(fields, "connection", "upgrade"):
         raise BadMessage(400, "The Connection header must name 'Upgrade'")
-    if not _has_token(headers, "upgrade", "websocket"):
+    if not _has_token(fields, "upgrade", "websocket"):
         raise BadMessage(400, "The Upgrade header must name 'websocket'")
-    if headers.get_all("sec-websocket-version") != ["13"]:
+    if fields.get("sec-websocket-version") != ["13"]:
         raise BadMessage(426, "Only version 13 of the protocol is spoken here", _UPGRADE_HINT)
-    key = _one(headers, "Sec-WebSocket-Key")
+    key = _one(fields, "Sec-WebSocket-Key")
     if not _is_key(key):
         raise BadMessage(400, "Sec-WebSocket-Key must be 16 bytes in base64")
-    _check_origin(headers, options.origins)
-    subprotocols = headers.tokens("sec-websocket-protocol")
+    _check_origin(fields.get("origin", ()), host, options.origins)
+    subprotocols = tokens(fields.get("sec-websocket-protocol", ()))
     if len(set(subprotocols)) != len(subprotocols) or not all(map(_is_token, subprotocols)):
         raise BadMessage(400, "Sec-WebSocket-Protocol must list different tokens")
     try:
-        offers = parse_extensions(headers.get_all("sec-websocket-extensions"))
+        offers = parse_extensions(fields.get("sec-websocket-extensions", ()))
     except ValueError as error:
         raise BadMessage(400, "Sec-WebSocket-Extensions is malformed") from error
     agreement = agree(offers, options.deflate) if options.deflate is not None else None
@@ -196,15 +201,16 @@ def _is_key(key: str) -> bool:
         return False
 
 
-def _check_origin(headers: Headers, origins: Literal["same-host"] | tuple[str, ...] | None) -> None:
-    found = headers.get_all("origin")
+def _check_origin(
+    found: Sequence[str], host: str, origins: Literal["same-host"] | tuple[str, ...] | None
+) -> None:
     if len(found) > 1:
         raise BadMessage(400, "More than one Origin header")
     if not found or origins is None:
         return
     origin = found[0].lower()
     if origins == "same-host":
-        allowed = _same_host(origin, headers["host"].lower())
+        allowed = _same_host(origin, host.lower())
     else:
         allowed = origin in (entry.lower() for entry in origins)
     if not allowed:
@@ -273,15 +279,15 @@ def check_response(
     Raises:
         ValueError: it is no valid answer to our request; the message says why.
     """
-    headers = response.headers
-    if not _has_token(headers, "connection", "upgrade"):
+    fields = response.headers.fields()
+    if not _has_token(fields, "connection", "upgrade"):
         raise ValueError("the response's Connection header does not name 'Upgrade'")
-    if [token.lower() for token in headers.tokens("upgrade")] != ["websocket"]:
+    if [token.lower() for token in tokens(fields.get("upgrade", ()))] != ["websocket"]:
         raise ValueError("the response's Upgrade header is not 'websocket'")
-    if headers.get_all("sec-websocket-accept") != [_accept_key(key).decode("ascii")]:
+    if fields.get("sec-websocket-accept") != [_accept_key(key).decode("ascii")]:
         raise ValueError("Sec-WebSocket-Accept does not answer our key")
-    subprotocols = headers.get_all("sec-websocket-protocol")
+    subprotocols = fields.get("sec-websocket-protocol", [])
     if len(subprotocols) > 1 or any(name not in options.subprotocols for name in subprotocols):
         raise ValueError("the server chose a subprotocol that was not offered")
-    accepted = parse_extensions(headers.get_all("sec-websocket-extensions"))
+    accepted = parse_extensions(fields.get("sec-websocket-extensions", ()))
     return (subprotocols[0] if subprotocols else None), confirm(accepted, options.deflate)

@@ -7,7 +7,7 @@ head of a message is cut off by us, within limits, before h11 sees it.
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from http import HTTPStatus
-from typing import cast
+from typing import Final, cast
 
 import h11
 import msgspec
@@ -28,6 +28,7 @@ __all__ = [
     "read_request",
     "respond",
     "text_response",
+    "tokens",
 ]
 
 HeadersLike = Mapping[str, str] | Iterable[tuple[str, str]]
@@ -52,6 +53,13 @@ class Headers(Mapping[str, str]):
             pairs = lines
         self.lines: tuple[tuple[str, str], ...] = tuple(pairs)
 
+    def fields(self) -> dict[str, list[str]]:
+        """The values of every name, in lower case: for who looks up many."""
+        fields: dict[str, list[str]] = {}
+        for name, value in self.lines:
+            fields.setdefault(name.lower(), []).append(value)
+        return fields
+
     def get_all(self, name: str) -> list[str]:
         """Every value of `name`, one for each line."""
         wanted = name.lower()
@@ -59,12 +67,7 @@ class Headers(Mapping[str, str]):
 
     def tokens(self, name: str) -> list[str]:
         """The elements of a comma-separated list, over all lines of `name`, without empty ones."""
-        return [
-            token
-            for value in self.get_all(name)
-            for element in value.split(",")
-            if (token := element.strip(" \t"))
-        ]
+        return tokens(self.get_all(name))
 
     def __getitem__(self, name: str) -> str:
         values = self.get_all(name)
@@ -118,6 +121,13 @@ class Response(msgspec.Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"Response({self.status}, {len(self.body)} bytes)"
+
+
+def tokens(values: Iterable[str]) -> list[str]:
+    """The elements of comma-separated lists, without empty ones."""
+    return [
+        token for value in values for element in value.split(",") if (token := element.strip(" \t"))
+    ]
 
 
 Routes = Mapping[str, Response]
@@ -184,13 +194,17 @@ class HeadReader:
         return bytes(self._buffer[:end]), bytes(self._buffer[end:]) + data[max(room, 0) :]
 
 
+_CONTROLS: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+
+
 def _check_head(head: bytes, limits: Limits) -> None:
     """Refuse what h11 tolerates and what a proxy in front might read in another way."""
     lines = head.count(b"\r\n")
     if lines - 2 > limits.max_headers:
         raise BadMessage(431, f"More than {limits.max_headers} header lines")
-    if head.count(b"\n") != lines or head.count(b"\r") != lines or b"\0" in head:
-        raise BadMessage(400, "Lines must end in CR LF, without bare CR, LF or NUL")
+    if head.count(b"\n") != lines or head.count(b"\r") != lines or _CONTROLS.search(head):
+        # Besides what it may mean to others: one VT behind a run of blanks costs h11 quadratic time.
+        raise BadMessage(400, "Lines must end in CR LF and hold no other control character")
     if b"\r\n " in head or b"\r\n\t" in head:
         raise BadMessage(400, "Folded header lines are not accepted")
 
@@ -200,6 +214,10 @@ def _decode_headers(lines: Iterable[tuple[bytes, bytes]]) -> Headers:
     return Headers([(name.decode("ascii"), value.decode("latin-1")) for name, value in lines])
 
 
+_HOST = re.compile(r"[!$%&'()*+,.:;=\[\]_~0-9A-Za-z-]*")
+"""The characters of a host and port (RFC 3986, 3.2.2): RFC 9112, 3.2 wants 400 for others."""
+
+
 def read_request(head: bytes, limits: Limits) -> Request:
     """Parse the head of a request.
 
@@ -207,6 +225,45 @@ def read_request(head: bytes, limits: Limits) -> Request:
         BadMessage: with the response to send; 400, 431, 501 or 505.
     """
     _check_head(head, limits)
+    request = _read_simple(head) or _read_any(head, limits)
+    for host in request.headers.get_all("host"):
+        if len(host) > limits.max_host:
+            raise BadMessage(400, f"Host is longer than {limits.max_host} bytes")
+        if not _HOST.fullmatch(host):
+            raise BadMessage(400, "The Host header is not valid")
+    return request
+
+
+_SIMPLE_LINE: Final = re.compile(r"GET (/[\x21\x22\x24-\x7e]*) HTTP/1\.1")
+_FRAMING: Final = frozenset({"content-length", "transfer-encoding"})
+
+
+def _read_simple(head: bytes) -> Request | None:
+    """Parse a GET as nearly every client sends it; None where h11 must judge.
+
+    h11 takes 35 µs for the five lines of an opening request, and a server that restarts gets all its
+    clients' requests at once. What is accepted here is what h11 accepts; the tests hold both equal.
+    `head` has passed `_check_head`.
+    """
+    first, *rest = head[:-4].decode("latin-1").split("\r\n")
+    line = _SIMPLE_LINE.fullmatch(first)
+    if line is None:
+        return None
+    lines: list[tuple[str, str]] = []
+    hosts = 0
+    for text in rest:
+        name, colon, value = text.partition(":")
+        if not colon or not _NAME.fullmatch(name):
+            return None
+        name = name.lower()
+        if name in _FRAMING:
+            return None
+        hosts += name == "host"
+        lines.append((name, value.strip(" \t")))
+    return Request("GET", line[1], Headers(lines)) if hosts == 1 else None
+
+
+def _read_any(head: bytes, limits: Limits) -> Request:
     parser = h11.Connection(h11.SERVER, max_incomplete_event_size=limits.max_handshake_size)
     parser.receive_data(head)
     try:
@@ -222,10 +279,7 @@ def read_request(head: bytes, limits: Limits) -> Request:
     target = event.target.decode("ascii")
     if not target.startswith("/") or "#" in target:
         raise BadMessage(400, "The request target must be a path")
-    headers = _decode_headers(event.headers)
-    if any(len(host) > limits.max_host for host in headers.get_all("host")):
-        raise BadMessage(400, f"Host is longer than {limits.max_host} bytes")
-    return Request(event.method.decode("ascii"), target, headers, version)
+    return Request(event.method.decode("ascii"), target, _decode_headers(event.headers), version)
 
 
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")

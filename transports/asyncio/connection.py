@@ -1,7 +1,7 @@
 """A server's connection as its handler sees it."""
 
 import asyncio
-from collections.abc import AsyncIterable, AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
 from typing import Any, cast
 
 from ...core.events import BinaryMessage, Closed, TextMessage
@@ -128,22 +128,28 @@ class ServerConnection:
         """Send a message, or an iterable's items as the fragments of one.
 
         Waits while more than `write_limit` bytes wait for the peer. Cancelling it then has sent the
-        message; cancelling it between fragments closes the connection with 1011, since a message that
-        is not ended can't be followed by another.
+        message. If it is cancelled, or the iterable raises, between fragments, the connection is closed
+        with 1011, since a message that is not ended can't be followed by another.
 
         Raises:
-            ConnectionClosed: the connection is closed.
+            ConnectionClosed: the connection is closed. If it ended while this waited, the peer may lack
+                the message.
             LocalProtocolError: text with a lone surrogate.
             TypeError: not a message.
         """
         while self._fragmented is not None:
             await asyncio.shield(self._fragmented)
         if isinstance(message, (str, bytes, bytearray, memoryview)):
-            await self._send(cast("Sendable", message))
+            self._queue(cast("Sendable", message))
+            if self._ws.write_paused:
+                await self._drain()
         elif isinstance(message, AsyncIterable):
             await self._send_fragments(message)
-        else:
+        elif isinstance(message, Iterable) and not isinstance(message, Mapping):
             await self._send_fragments(_each(message))
+        else:
+            name = type(message).__name__
+            raise TypeError(f"a message is str, bytes or an iterable of them, not {name}")
 
     async def ping(self, payload: bytes | None = None) -> "asyncio.Future[float]":
         """Send a ping. Await the returned future for the latency in seconds.
@@ -153,7 +159,7 @@ class ServerConnection:
             LocalProtocolError: the payload is too long or in use.
         """
         self._check_open()
-        sent = self._ws.ping(self._driver.loop.time(), payload)
+        sent = self._ws.ping(self._driver.now(), payload)
         self._driver.mark(self._protocol)
         waiter: asyncio.Future[float] = self._driver.loop.create_future()
         self._pings[sent] = waiter
@@ -176,9 +182,13 @@ class ServerConnection:
 
     def send_now(self, message: PreparedMessage) -> bool:
         """Queue a shared message without waiting; False if the peer does not keep up or is closing."""
+        if self._ws.write_paused:
+            # Much may have been said in this turn of the loop: whether the peer keeps up is for the
+            # socket to say.
+            self._protocol.flush(self._driver.now())
         if not self._ws.can_send or self._ws.write_paused or self._fragmented is not None:
             return False
-        self._ws.send_prepared(message, self._driver.loop.time())
+        self._ws.send_prepared(message, self._driver.now())
         self._driver.mark(self._protocol)
         return True
 
@@ -188,7 +198,7 @@ class ServerConnection:
         Raises:
             LocalProtocolError: a code or reason that may not be sent.
         """
-        self._ws.close(self._driver.loop.time(), code, reason)
+        self._ws.close(self._driver.now(), code, reason)
         self._driver.mark(self._protocol)
 
     def changed(self) -> None:
@@ -222,27 +232,37 @@ class ServerConnection:
         if not self._ws.can_send:
             raise closed_exception(self._ws.closed)
 
-    async def _send(self, message: Sendable, final: bool = True) -> None:
+    def _queue(self, message: Sendable, final: bool = True) -> None:
         self._check_open()
-        self._ws.send(message, self._driver.loop.time(), final=final)
+        self._ws.send(message, self._driver.now(), final=final)
         self._driver.mark(self._protocol)
-        if self._ws.write_paused:
-            if self._drained is None:
-                self._drained = self._driver.loop.create_future()
-            await asyncio.shield(self._drained)
+
+    async def _drain(self) -> None:
+        if self._drained is None:
+            self._drained = self._driver.loop.create_future()
+        await asyncio.shield(self._drained)
+        if self._ws.closed is not None:
+            raise closed_exception(self._ws.closed)
 
     async def _send_fragments(self, fragments: AsyncIterable[Sendable]) -> None:
         self._fragmented = self._driver.loop.create_future()
+        unfinished = False
         try:
             held: Sendable | None = None
             async for fragment in fragments:
                 if held is not None:
-                    await self._send(held, final=False)
+                    self._queue(held, final=False)
+                    unfinished = True
+                    if self._ws.write_paused:
+                        await self._drain()
                 held = fragment
             if held is not None:
-                await self._send(held)
+                self._queue(held)
+                unfinished = False
+                if self._ws.write_paused:
+                    await self._drain()
         except BaseException:
-            if self._ws.can_send:
+            if unfinished and self._ws.can_send:
                 self.close_soon(1011, "message not finished")
             raise
         finally:

@@ -1,6 +1,7 @@
 """What all connections of one event loop share: a read buffer, one timer, one flush at a turn's end."""
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Final
 
 from ...core.timeouts import Deadlines
@@ -27,10 +28,13 @@ class Driver:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
+        # Not the loop's time, which uvloop keeps in whole milliseconds: too coarse for latencies.
+        self.now = time.monotonic
         # Reads are copied out before the next callback runs, so one buffer serves every connection.
         self.buffer = memoryview(bytearray(READ_SIZE))
         self._deadlines: Deadlines[LinkProtocol] = Deadlines()
         self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
         self._dirty: list[LinkProtocol] = []
 
     def mark(self, protocol: "LinkProtocol") -> None:
@@ -52,7 +56,7 @@ class Driver:
 
     def _flush(self) -> None:
         dirty, self._dirty = self._dirty, []
-        now = self.loop.time()
+        now = self.now()
         for protocol in dirty:
             protocol.marked = False
             protocol.flush(now)
@@ -61,17 +65,19 @@ class Driver:
 
     def _arm(self) -> None:
         at = self._deadlines.next()
-        timer = self._timer
-        if timer is not None:
-            if at is not None and timer.when() <= at:
+        if self._timer is not None:
+            if at is not None and self._timer_at <= at:
                 return  # it fires early at worst, and is armed anew then
-            timer.cancel()
-        self._timer = None if at is None else self.loop.call_at(at, self._expire)
+            self._timer.cancel()
+            self._timer = None
+        if at is not None:
+            self._timer_at = at
+            self._timer = self.loop.call_later(at - self.now(), self._expire)
 
     def _expire(self) -> None:
         self._timer = None
         # A loop may fire a little early; what is due within its resolution is due now.
-        now = self.loop.time() + 1e-3
+        now = self.now() + 1e-3
         for protocol in self._deadlines.due(now):
             protocol.link.handle_timeout(now)
             protocol.changed()

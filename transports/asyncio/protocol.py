@@ -54,7 +54,7 @@ class LinkProtocol(asyncio.BufferedProtocol):
         """A socket was accepted, and TLS is done."""
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(high=HIGH_WATER)
-        self.link = self._make_link(self._driver.loop.time())
+        self.link = self._make_link(self._driver.now())
         self.changed()
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -64,12 +64,12 @@ class LinkProtocol(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         """Bytes arrived."""
-        self.link.receive_data(bytes(self._driver.buffer[:nbytes]), self._driver.loop.time())
+        self.link.receive_data(bytes(self._driver.buffer[:nbytes]), self._driver.now())
         self.changed()
 
     def eof_received(self) -> bool:
         """The peer ended its stream."""
-        self.link.receive_eof(self._driver.loop.time())
+        self.link.receive_eof(self._driver.now())
         self.changed()
         # True keeps the sending side open, for answers; TLS has no half-closed state.
         return self.transport is not None and self.transport.can_write_eof()
@@ -88,7 +88,7 @@ class LinkProtocol(asyncio.BufferedProtocol):
         if self._linger is not None:
             self._linger.cancel()
         self.transport = None
-        self.link.connection_lost(self._driver.loop.time())
+        self.link.connection_lost(self._driver.now())
         self._driver.forget(self)
         self._on_change(self)
 
@@ -130,11 +130,13 @@ class LinkProtocol(asyncio.BufferedProtocol):
         self._on_change(self)
 
     def _finish(self, transport: asyncio.Transport, end: End) -> None:
-        if end is End.HALF_CLOSE:
-            if not self._half_closed and transport.can_write_eof():
+        if end is End.HALF_CLOSE and transport.can_write_eof():
+            if not self._half_closed:
                 self._half_closed = True
                 transport.write_eof()
         elif not transport.is_closing():
+            # TLS cannot be half closed, but its closing is like it: it says the end, then reads until
+            # the peer's, for as long as `ssl_shutdown_timeout` lets it.
             transport.close()
             if transport.get_write_buffer_size():
                 self._linger = self._driver.loop.call_later(LINGER, transport.abort)

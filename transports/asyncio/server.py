@@ -10,9 +10,8 @@ from types import TracebackType
 from typing import Any
 
 from ...core.events import Refused, Requested
-from ...core.frames import CloseCode
+from ...core.frames import CloseCode, close_payload
 from ...core.handshake import ServerOptions
-from ...core.http import text_response
 from ...core.sender import Entropy
 from ...core.websocket import WebSocket
 from ..exceptions import ConnectionClosed
@@ -45,6 +44,7 @@ class Server:
         self._connections: dict[LinkProtocol, ServerConnection] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing: asyncio.Task[None] | None = None
+        self._asked = asyncio.Event()
 
     @property
     def sockets(self) -> tuple[Any, ...]:
@@ -59,18 +59,27 @@ class Server:
     async def serve_forever(self) -> None:
         """Wait until the server is closed; if cancelled, close it."""
         try:
-            await self._loop.create_future()
+            await self._asked.wait()
         finally:
             self.close()
             await self.wait_closed()
 
     def close(self, code: int = CloseCode.GOING_AWAY, reason: str = "") -> None:
-        """Stop listening and close every connection, with 1001 unless told otherwise."""
+        """Stop listening and close every connection, with 1001 unless told otherwise.
+
+        Raises:
+            LocalProtocolError: a code or reason that may not be sent.
+        """
+        close_payload(code, reason)  # a mistake is told here, since nobody watches the task
+        self._asked.set()
         if self._closing is None:
             self._closing = self._loop.create_task(self._close(code, reason))
 
     async def wait_closed(self) -> None:
-        """Wait until every connection is closed and every handler has returned."""
+        """Wait until every connection is closed and every handler has returned.
+
+        A handler that does not return within a second is cancelled; one that resists is left to itself.
+        """
         if self._closing is not None:
             await asyncio.shield(self._closing)
 
@@ -81,7 +90,7 @@ class Server:
     async def _close(self, code: int, reason: str) -> None:
         if self._server is not None:
             self._server.close()
-        now = self._loop.time()
+        now = self._driver.now()
         for protocol, ws in list(self._sockets.items()):
             if protocol in self._connections:
                 ws.close(now, code, reason)
@@ -94,12 +103,17 @@ class Server:
         gone = [c.wait_closed() for c in self._connections.values()]
         if gone:
             await asyncio.wait([asyncio.ensure_future(w) for w in gone], timeout=deadline)
+        for protocol in self._sockets:
+            if protocol.transport is not None:
+                protocol.transport.abort()
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=1)
             for task in late:
                 task.cancel()
             if late:
-                await asyncio.wait(late)
+                _, late = await asyncio.wait(late, timeout=1)
+            if late:
+                logger.error("%d handlers did not end though they were cancelled", len(late))
 
     def _make_protocol(self) -> LinkProtocol:
         return LinkProtocol(self._driver, self._make_link, self._changed)
@@ -119,6 +133,9 @@ class Server:
             return
         ws = protocol.link
         assert isinstance(ws, WebSocket)
+        if self._closing is not None and protocol not in self._sockets:
+            protocol.transport.abort()  # it was being accepted when listening stopped
+            return
         self._sockets[protocol] = ws
         event = ws.next_event()
         if isinstance(event, Requested):
@@ -128,11 +145,7 @@ class Server:
             logger.debug("http %d %s", event.response.status, path)
 
     def _open(self, protocol: LinkProtocol, ws: WebSocket, event: Requested) -> None:
-        now = self._loop.time()
-        if self._closing is not None:
-            ws.reject(text_response(503, "The server is shutting down"), now)
-            return
-        ws.accept(now)
+        ws.accept(self._driver.now())
         protocol.opened = True
         connection = ServerConnection(ws, protocol, self._driver, event.request, event.subprotocol)
         self._connections[protocol] = connection
@@ -205,7 +218,9 @@ class serve:  # noqa: N801 - a function to its users, as in `websockets`
         self._entropy = entropy
         self._arguments: dict[str, Any] = {"backlog": backlog, "ssl": ssl, "reuse_port": reuse_port}
         if ssl is not None:
-            self._arguments["ssl_handshake_timeout"] = self._options.limits.open_timeout
+            limits = self._options.limits
+            self._arguments["ssl_handshake_timeout"] = limits.open_timeout
+            self._arguments["ssl_shutdown_timeout"] = limits.drain_timeout
         if sock is not None:
             self._arguments["sock"] = sock
         else:
