@@ -1,17 +1,18 @@
 """Runs one server program on asyncio until a signal ends it."""
 
 import asyncio
+import gc
 import os
 import signal
 import ssl
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
 from ..core.handshake import ServerOptions
-from ..transports.asyncio import Handler, Server, serve
+from ..transports.asyncio import Handler, serve
 
 __all__ = ["Binding", "StartError", "run"]
 
@@ -43,13 +44,18 @@ def _tls_context(binding: Binding) -> ssl.SSLContext | None:
             except OSError as error:
                 raise StartError(f"{option} {path}: {error.strerror}") from error
     try:
-        context.load_cert_chain(binding.tls_cert, binding.tls_key)
+        context.load_cert_chain(binding.tls_cert, binding.tls_key, _no_password)
     except (ssl.SSLError, OSError) as error:
         raise StartError(
             f"--tls-cert {binding.tls_cert}: not a PEM certificate with its private key "
             "(give the key's file with --tls-key)"
         ) from error
     return context
+
+
+def _no_password() -> NoReturn:
+    # Without this OpenSSL asks at the terminal, where a server started by a supervisor hangs.
+    raise StartError("--tls-key: the private key is encrypted; give one that is not")
 
 
 def _loop_factory(binding: Binding) -> Callable[[], asyncio.AbstractEventLoop] | None:
@@ -88,9 +94,16 @@ def run(
             raise StartError(
                 f"cannot listen on {binding.host} port {binding.port}: {_reason(error)}"
             ) from error
+        # Before the line: who reads it may send a signal at once.
+        asked = _signalled()
         url = _url(scheme, server.sockets[0].getsockname())
+        # The command line's libraries are some 40,000 objects that every full collection would walk.
+        gc.collect()
+        gc.freeze()
         print(f"hubbub {name} listens on {url}", flush=True)
-        await _until_signal(server)
+        await asked.wait()
+        server.close()
+        await server.wait_closed()
 
     with asyncio.Runner(loop_factory=_loop_factory(binding)) as runner:
         runner.run(main())
@@ -104,7 +117,8 @@ def _reason(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
 
 
-async def _until_signal(server: Server) -> None:
+def _signalled() -> asyncio.Event:
+    """What SIGINT and SIGTERM set; a second one ends the process."""
     loop = asyncio.get_running_loop()
     asked = asyncio.Event()
 
@@ -115,6 +129,4 @@ async def _until_signal(server: Server) -> None:
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, on_signal)
-    await asked.wait()
-    server.close()
-    await server.wait_closed()
+    return asked

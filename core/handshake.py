@@ -58,9 +58,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
     limits: Limits = Limits()
     subprotocols: tuple[str, ...] = ()
-    """Server: known, in order of preference. Client: offered, likewise."""
+    """Those that a server knows, or a client offers, in order of preference."""
     deflate: Deflate | None = None
-    """Whether messages may be compressed. Off: it costs memory, CPU, and secrecy (CRIME, BREACH)."""
+    """Whether messages may be compressed. It costs memory, CPU, and secrecy (CRIME, BREACH)."""
     headers: tuple[tuple[str, str], ...] = ()
     """Added to each 101 response, or to the request."""
     fragments: bool = False
@@ -79,7 +79,7 @@ class ServerOptions(Options, frozen=True, kw_only=True):
     """The options of a server's connections."""
 
     origins: Literal["same-host"] | tuple[str, ...] | None = "same-host"
-    """Whose pages may connect: those of our own host, those listed (`https://example.com`), or all.
+    """Whose pages may connect. Those of our own host, those listed by scheme and host, or all.
 
     A request without an Origin comes from no page and always may.
     """
@@ -98,7 +98,7 @@ class ClientOptions(Options, frozen=True, kw_only=True):
     """The options of a client's connections to one place."""
 
     host: str
-    """The Host header: `example.com` or `example.com:8765`."""
+    """The Host header, a name with a port unless it is the default one."""
     target: str = "/"
     """Path and query."""
     origin: str | None = None

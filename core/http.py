@@ -150,9 +150,18 @@ def text_response(status: int, text: str, headers: Iterable[tuple[str, str]] = (
 class BadMessage(Exception):
     """Internal: a peer's HTTP message is refused. Carries the response that says so."""
 
-    def __init__(self, status: int, text: str, headers: Iterable[tuple[str, str]] = ()) -> None:
+    def __init__(
+        self,
+        status: int,
+        text: str,
+        headers: Iterable[tuple[str, str]] = (),
+        *,
+        surplus: int = 0,
+    ) -> None:
         super().__init__(text)
         self.response = text_response(status, text, headers)
+        self.surplus = surplus
+        """Bytes that came in the same call behind the one that decided."""
 
 
 class HeadReader:
@@ -184,11 +193,14 @@ class HeadReader:
         self._buffer += data[:room]
         if self._buffer and not 0x41 <= self._buffer[0] <= 0x5A:
             # A method or "HTTP" begins with a capital. A TLS hello (0x16) need not wait for the deadline.
-            raise BadMessage(400, "This is not an HTTP/1.1 message")
+            raise BadMessage(400, "This is not an HTTP/1.1 message", surplus=len(data) - 1)
         end = self._buffer.find(b"\r\n\r\n", searched)
         if end < 0:
             if len(data) >= room:
-                raise BadMessage(431, f"The head is longer than {self._limit} bytes")
+                surplus = len(data) - room
+                raise BadMessage(
+                    431, f"The head is longer than {self._limit} bytes", surplus=surplus
+                )
             return None
         end += 4
         return bytes(self._buffer[:end]), bytes(self._buffer[end:]) + data[max(room, 0) :]

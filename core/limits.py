@@ -81,8 +81,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     message_timeout: float | None = 60.0
     """From a message's first byte to its last, counted while we read. 1 MiB in 60 s is 17 kB/s."""
 
-    write_timeout: float | None = 30.0
-    """Bytes wait and nothing was taken: the peer does not read. Then the socket is closed."""
+    write_timeout: float | None = 120.0
+    """Bytes wait and nothing was taken. Then the socket is closed. Longer than a handler may stall on the
+    other side; a peer that is gone is found sooner, by keepalive."""
 
     close_timeout: float = 10.0
     """For the peer to answer our Close frame, or to end the stream. 10 s as in `websockets`."""

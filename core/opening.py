@@ -4,6 +4,7 @@ The objects here live from the first byte to the answer; an open connection keep
 """
 
 import base64
+from collections.abc import Iterator
 
 import msgspec
 
@@ -33,7 +34,17 @@ from .http import (
 )
 from .states import OPENING, Opening, OpeningInput
 
-__all__ = ["ClientOpening", "ClientVerdict", "Invalid", "ServerOpening"]
+__all__ = ["ClientOpening", "ClientVerdict", "Invalid", "Refusal", "ServerOpening"]
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """The handshake ends with an HTTP response."""
+
+    event: Refused
+    encoded: bytes
+    """The response for the wire; empty on a client's side."""
+    surplus: int = 0
+    """Bytes that came in the same call behind the one that decided: read for nothing."""
 
 
 class ServerOpening:
@@ -56,42 +67,41 @@ class ServerOpening:
         """Whether the peer has sent nothing."""
         return self.state is Opening.WAITING and self._head.empty
 
-    def receive(self, data: bytes) -> Requested | tuple[Refused, bytes] | None:
-        """A valid request, or a refusal with its bytes for the wire, or None while more is needed.
+    def receive(self, data: bytes) -> list[Requested | Refusal]:
+        """A valid request, or a refusal, or both, or nothing while more is needed.
 
         Frames may come right behind the request. They are held, up to `max_handshake_size`.
         """
         if self.state is Opening.DECIDING:
             self._early += data
-            return self._too_early()
+            return [*self._too_early()]
+        rest = b""
+        request = None
         try:
             complete = self._head.receive(data)
             if complete is None:
-                return None
+                return []
             head, rest = complete
             request = read_request(head, self._options.limits)
-        except BadMessage as error:
-            return self._refused(Refused(error.response))
-        if not wants_upgrade(request):
-            response = answer_http(request, self._options.routes)
-            return self._refused(Refused(response, request))
-        try:
+            if not wants_upgrade(request):
+                response = answer_http(request, self._options.routes)
+                return [self._refusal(Refused(response, request), len(rest))]
             self._upgrade = check_upgrade(request, self._options)
         except BadMessage as error:
-            return self._refused(Refused(error.response, request))
+            return [self._refusal(Refused(error.response, request), len(rest) + error.surplus)]
         self.state = OPENING[self.state, OpeningInput.REQUEST]
         self._early = rest
         offered = self._upgrade.subprotocols
         known = self._options.subprotocols
         self.subprotocol = next((name for name in known if name in offered), None)
-        return self._too_early() or Requested(request, offered, self.subprotocol)
+        return [Requested(request, offered, self.subprotocol), *self._too_early()]
 
-    def _too_early(self) -> tuple[Refused, bytes] | None:
+    def _too_early(self) -> Iterator[Refusal]:
         limit = self._options.limits.max_handshake_size
-        if len(self._early) <= limit:
-            return None
-        text = f"More than {limit} bytes were sent before the answer"
-        return self.refuse(text_response(400, text))
+        surplus = len(self._early) - limit - 1
+        if surplus >= 0:
+            text = f"More than {limit} bytes were sent before the answer"
+            yield msgspec.structs.replace(self.refuse(text_response(400, text)), surplus=surplus)
 
     def accept(self, subprotocol: str | None, headers: HeadersLike) -> tuple[bytes, bytes]:
         """The 101 for the wire, and the frames that came early.
@@ -106,21 +116,21 @@ class ServerOpening:
         self.state = OPENING[self.state, OpeningInput.ACCEPT]
         return accepted, self._early
 
-    def refuse(self, response: Response) -> tuple[Refused, bytes]:
-        """End the handshake with `response`; the event and its bytes for the wire.
+    def refuse(self, response: Response) -> Refusal:
+        """End the handshake with `response`.
 
         Raises:
             LocalProtocolError: the response cannot be sent.
         """
         request = self._upgrade.request if self._upgrade is not None else None
-        return self._refused(Refused(response, request))
+        return self._refusal(Refused(response, request))
 
-    def _refused(self, refused: Refused) -> tuple[Refused, bytes]:
-        head_only = refused.request is not None and refused.request.method == "HEAD"
-        encoded = encode_response(refused.response, head_only=head_only)
+    def _refusal(self, event: Refused, surplus: int = 0) -> Refusal:
+        head_only = event.request is not None and event.request.method == "HEAD"
+        encoded = encode_response(event.response, head_only=head_only)
         self.state = OPENING[self.state, OpeningInput.REFUSE]
         self._early = b""
-        return refused, encoded
+        return Refusal(event, encoded, surplus)
 
 
 class Invalid(msgspec.Struct, frozen=True):
@@ -158,7 +168,7 @@ class ClientOpening:
         headers = client_headers(self._options, self._key)
         return self._reader.encode_request(self._options.target, headers)
 
-    def receive(self, data: bytes) -> ClientVerdict | Refused | Invalid | None:
+    def receive(self, data: bytes) -> ClientVerdict | Refusal | Invalid | None:
         """What the response means, or None while more is needed."""
         try:
             complete = self._reader.receive(data)
@@ -176,14 +186,14 @@ class ClientOpening:
         self.state = OPENING[self.state, OpeningInput.ACCEPT]
         return ClientVerdict(Accepted(response, subprotocol), agreement, rest)
 
-    def receive_eof(self) -> Refused | None:
+    def receive_eof(self) -> Refusal | None:
         """At the end of the stream: the refusal, if its head came."""
         response = self._reader.receive_eof()
         return None if response is None else self._refused(response)
 
-    def _refused(self, response: Response) -> Refused:
+    def _refused(self, response: Response) -> Refusal:
         self.state = OPENING[self.state, OpeningInput.REFUSE]
-        return Refused(response)
+        return Refusal(Refused(response), b"")
 
     def _invalid(self, cause: str) -> Invalid:
         self.state = OPENING[self.state, OpeningInput.REFUSE]

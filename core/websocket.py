@@ -23,7 +23,7 @@ from typing import Final
 from .closing import ClosingHandshake
 from .deflate import Agreement, Inflater
 from .errors import LocalProtocolError
-from .events import BinaryMessage, Close, Closed, Event, Pong, Refused, Requested, TextMessage
+from .events import BinaryMessage, Close, Closed, Event, Pong, Requested, TextMessage
 from .frames import MAX_REASON, CloseCode, Opcode, close_payload
 from .handshake import ClientOptions, ServerOptions
 from .http import HeadersLike, Response, text_response
@@ -31,7 +31,7 @@ from .inbox import Inbox
 from .keepalive import Keepalive
 from .limits import TokenBucket
 from .link import End
-from .opening import ClientOpening, ClientVerdict, Invalid, ServerOpening
+from .opening import ClientOpening, ClientVerdict, Invalid, Refusal, ServerOpening
 from .outgoing import PreparedMessage
 from .sender import Entropy, Sender
 from .splitter import Failure, FrameSplitter, Item, PingFrame, PongFrame
@@ -72,6 +72,7 @@ class WebSocket:
         "_sender",
         "_splitter",
         "_timers",
+        "_unanswered",
     )
 
     def __init__(
@@ -91,6 +92,7 @@ class WebSocket:
         self._discarded = 0
         self._drained = 0
         self._eof = False
+        self._unanswered = False
         self._opening: ServerOpening | ClientOpening | None
         if isinstance(options, ClientOptions):
             self._opening = ClientOpening(options, entropy(16))
@@ -171,9 +173,9 @@ class WebSocket:
         ):
             return  # the peer may still read our answers
         if isinstance(self._opening, ClientOpening):
-            refused = self._opening.receive_eof()
-            if refused is not None:
-                self._refuse(refused, b"")
+            refusal = self._opening.receive_eof()
+            if refusal is not None:
+                self._refuse(refusal)
         opening = self._opening is not None
         where = "during the opening handshake" if opening else "without a Close frame"
         self._end(f"the peer ended the stream {where}")
@@ -273,8 +275,12 @@ class WebSocket:
 
     def accept(
         self, now: float, *, subprotocol: str | None = _OFFERED, headers: HeadersLike = ()
-    ) -> None:
+    ) -> bool:
         """Server: open the WebSocket that a `Requested` event asked for.
+
+        Returns:
+            Whether it is open. False if the handshake ended while the event waited: the peer left,
+            the time was up. Then nothing was done.
 
         Args:
             now: the time.
@@ -285,27 +291,35 @@ class WebSocket:
             LocalProtocolError: nothing to accept, or an argument cannot be sent.
         """
         opening = self._deciding()
+        if opening is None:
+            return False
         self._sync(now)
         if subprotocol == _OFFERED:
             subprotocol = opening.subprotocol
         response, early = opening.accept(subprotocol, headers)
+        self._unanswered = False
         self._sender.out.append(response)
         splitter = self._open(opening.agreement)
         if early:
             self._receive_frames(splitter, early)
         self._sync(now)
+        return True
 
     def reject(self, response: Response, now: float) -> None:
         """Server: answer the request that a `Requested` event reported with an HTTP response.
+
+        Does nothing if the handshake ended while the event waited.
 
         Raises:
             LocalProtocolError: nothing to reject, or the response cannot be sent.
         """
         opening = self._deciding()
-        refused, encoded = opening.refuse(response)
+        if opening is None:
+            return
+        refusal = opening.refuse(response)
+        self._unanswered = False
         self._sync(now)
-        self._refuse(refused, encoded)
-        self._sync(now)
+        self._refuse(refusal)
 
     def send(
         self, data: str | bytes | bytearray | memoryview, now: float, *, final: bool = True
@@ -380,11 +394,12 @@ class WebSocket:
 
     def _receive_opening(self, opening: ServerOpening | ClientOpening, data: bytes) -> None:
         if isinstance(opening, ServerOpening):
-            outcome = opening.receive(data)
-            if isinstance(outcome, Requested):
-                self._inbox.push([outcome])
-            elif outcome is not None:
-                self._refuse(*outcome)
+            for outcome in opening.receive(data):
+                if isinstance(outcome, Requested):
+                    self._unanswered = True
+                    self._inbox.push([outcome])
+                else:
+                    self._refuse(outcome)
             return
         verdict = opening.receive(data)
         if isinstance(verdict, ClientVerdict):
@@ -392,8 +407,8 @@ class WebSocket:
             splitter = self._open(verdict.agreement)
             if verdict.rest:
                 self._receive_frames(splitter, verdict.rest)
-        elif isinstance(verdict, Refused):
-            self._refuse(verdict, b"")
+        elif isinstance(verdict, Refusal):
+            self._refuse(verdict)
         elif isinstance(verdict, Invalid):
             self._end(verdict.cause)
 
@@ -509,13 +524,14 @@ class WebSocket:
         self._keep_only_write_timer()
         self._tell(cause)
 
-    def _refuse(self, refused: Refused, encoded: bytes) -> None:
+    def _refuse(self, refusal: Refusal) -> None:
         """The handshake ended with an HTTP response."""
-        self._inbox.push([refused])
+        self._inbox.push([refusal.event])
         self._closing.refuse()
         self._keep_only_write_timer()
-        if encoded:
-            self._sender.out.append(encoded)
+        self._drained += refusal.surplus
+        if refusal.encoded:
+            self._sender.out.append(refusal.encoded)
         self._opening = None
         self._sync(self._now)
 
@@ -569,7 +585,7 @@ class WebSocket:
                 if isinstance(opening, ServerOpening) and not opening.silent:
                     late = opening.state is Opening.WAITING
                     text = "The request came too slowly" if late else "The answer took too long"
-                    self._refuse(*opening.refuse(text_response(408 if late else 503, text)))
+                    self._refuse(opening.refuse(text_response(408 if late else 503, text)))
                 else:
                     self._end("the opening handshake timed out")
             case Timer.WRITE:
@@ -597,11 +613,15 @@ class WebSocket:
 
     # Inside: sending.
 
-    def _deciding(self) -> ServerOpening:
+    def _deciding(self) -> ServerOpening | None:
+        """The handshake that waits for an answer; None if it ended before it got one."""
         opening = self._opening
-        if not isinstance(opening, ServerOpening) or opening.state is not Opening.DECIDING:
-            raise LocalProtocolError("no request waits for an answer: wait for the Requested event")
-        return opening
+        if isinstance(opening, ServerOpening) and opening.state is Opening.DECIDING:
+            return opening
+        if self._unanswered:
+            self._unanswered = False
+            return None
+        raise LocalProtocolError("no request waits for an answer: wait for the Requested event")
 
     def _check_sendable(self) -> None:
         if not self.can_send:

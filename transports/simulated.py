@@ -1,6 +1,6 @@
 """Two machines and a link between them, on virtual time, from one seed. No socket, no clock.
 
-`SimulatedLink` does to two `Link`s what real adapters and a real network do: it cuts the stream into any
+`SimulatedLink` does to two links what real adapters and a real network do: it cuts the stream into any
 pieces, delays them, holds them back, loses the connection. One integer seed decides everything, so a
 failure is replayed by its seed. Time jumps to the next moment at which something happens.
 """

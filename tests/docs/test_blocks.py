@@ -39,10 +39,37 @@ TIMEOUT = 30
 # Each command of a console block, as it is written without its prompt, and the test that runs it.
 COMMANDS: dict[str, str] = {
     "python3 tests/run.py": "tests/packaging/test_run.py::test_installs_again_only_when_needed",
+    "python3 -m venv .venv && .venv/bin/pip install '.[server]' && .venv/bin/hubbub serve chat": (
+        "tests/packaging/test_readme.py::test_the_first_command_serves_the_chat_page"
+    ),
+    **dict.fromkeys(
+        (
+            "hubbub serve echo",
+            "hubbub serve chat --port 8765",
+            "hubbub serve chat --host 0.0.0.0 --port 8765",
+            "hubbub serve echo --port 0 --compression deflate --log-format json",
+            "hubbub serve chat --host 0.0.0.0 --tls-cert fullchain.pem --tls-key key.pem",
+        ),
+        "tests/docs/test_commands.py::test_a_command_that_serves",
+    ),
+    "hubbub serve --help": "tests/docs/test_commands.py::test_the_command_that_helps",
+    "python tests/conformance/run.py": (
+        "tests/conformance/test_command.py::test_an_echo_server_passes"
+    ),
+    "python tests/conformance/run.py --share": (
+        "tests/conformance/test_share.py::test_the_share_passes"
+    ),
+    "python tests/fuzz/run.py --inputs 1000000": (
+        "tests/fuzz/test_fuzz.py::test_the_command_prints_a_table"
+    ),
 }
 
 # Each file under docs/examples/, and the test that runs it.
-EXAMPLES: dict[str, str] = {}
+EXAMPLES: dict[str, str] = {
+    "examples/selectors_server.py": (
+        "tests/docs/test_examples.py::test_the_selectors_server_serves_real_clients"
+    ),
+}
 
 RUN = {"python", "pycon", "console"}
 SHOWN = {"css", "html", "http", "ini", "javascript", "json", "nginx", "sql", "text", "toml", "yaml"}

@@ -55,7 +55,8 @@ class LinkProtocol(asyncio.BufferedProtocol):
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(high=HIGH_WATER)
         self.link = self._make_link(self._driver.now())
-        self.changed()
+        self._on_change(self)
+        self._driver.reschedule(self)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the next read goes."""

@@ -145,7 +145,8 @@ class Server:
             logger.debug("http %d %s", event.response.status, path)
 
     def _open(self, protocol: LinkProtocol, ws: WebSocket, event: Requested) -> None:
-        ws.accept(self._driver.now())
+        if not ws.accept(self._driver.now()):
+            return  # the peer left meanwhile
         protocol.opened = True
         connection = ServerConnection(ws, protocol, self._driver, event.request, event.subprotocol)
         self._connections[protocol] = connection

@@ -215,7 +215,7 @@ def test_a_peer_that_closes_and_shuts_its_sending_side_gets_its_answers() -> Non
 
 def test_a_peer_that_does_not_read_is_left_after_the_write_timeout() -> None:
     """Bytes wait and nothing was taken for 30 s: the socket is closed. Taking any starts anew."""
-    server = connected().server
+    server = with_limits(Limits(write_timeout=30.0, ping_interval=None)).server
     server.send("a" * 100, 0.0)
     server.send("b" * 100, 0.0)
     assert server.data_to_send(20.0, max_bytes=1)

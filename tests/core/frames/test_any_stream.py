@@ -53,7 +53,6 @@ def test_any_stream_is_read_alike_within_limits(
 
 
 @given(st.one_of(cases(), cases(tight=True)), st.data())
-@MORE
 def test_any_cut_says_the_same(case: tuple[Setting, bytes], data: st.DataObject) -> None:
     """However a stream is cut, the same items come, and the same is left open."""
     setting, stream = case

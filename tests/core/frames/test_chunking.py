@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hubbub.core import (
@@ -145,7 +145,6 @@ def cases(draw: st.DrawFn) -> tuple[Side, bytes]:
 
 
 @given(cases(), st.data())
-@settings(max_examples=2 * (settings.default or settings()).max_examples)
 def test_the_handshake_and_frames_may_be_cut_anywhere(
     case: tuple[Side, bytes], data: st.DataObject
 ) -> None:
@@ -156,7 +155,6 @@ def test_the_handshake_and_frames_may_be_cut_anywhere(
 
 
 @given(cases(), st.data())
-@settings(max_examples=2 * (settings.default or settings()).max_examples)
 def test_frames_may_be_cut_anywhere(case: tuple[Side, bytes], data: st.DataObject) -> None:
     """The frames on an open, or closing, connection give the same for any cut."""
     side, frames = case

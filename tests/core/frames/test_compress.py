@@ -117,4 +117,4 @@ def test_a_prepared_message_heeds_the_threshold() -> None:
 def test_settings_that_cannot_work_are_refused(name: str, value: int) -> None:
     """A setting that zlib or the protocol has not is refused, with words that name it."""
     with pytest.raises(ValueError, match=f"{name}={value}: must be"):
-        Deflate(**{name: value})
+        Deflate(**{name: value})  # type: ignore[arg-type]

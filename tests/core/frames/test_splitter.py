@@ -38,13 +38,18 @@ def splitter(
 
 
 def test_simple_frames_need_no_parser() -> None:
-    """Whole messages, pings and pongs are read without wsproto; a fragment is not."""
+    """Whole messages and control frames are read without wsproto; a fragment is not."""
     reader = splitter()
     simple = odd_frame(FIN | TEXT, b"a") + odd_frame(FIN | BINARY, b"b") + odd_frame(FIN | PING)
     assert len(reader.receive(simple + odd_frame(FIN | PONG, b"d"))) == 4
     assert reader._parser is None
     reader.receive(odd_frame(TEXT, b"e"))
     assert reader._parser is not None
+    reader = splitter()
+    close = odd_frame(FIN | CLOSE, b"\x03\xe8bye")
+    assert reader.receive(close[:5]) == []
+    assert reader._parser is None
+    assert reader.receive(close[5:]) == [Close(1000, "bye")]
 
 
 def test_the_parser_is_released_between_messages_only() -> None:

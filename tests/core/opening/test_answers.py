@@ -162,7 +162,7 @@ def test_nothing_can_be_answered_before_a_request_or_twice() -> None:
         with pytest.raises(LocalProtocolError, match="reject"):
             ws.close(0.0)
     ws.receive_data(request()[-1:], 0.0)
-    ws.accept(0.0)
+    assert ws.accept(0.0)
     with pytest.raises(LocalProtocolError):
         ws.accept(0.0)
     with pytest.raises(LocalProtocolError):

@@ -9,6 +9,7 @@ import pytest
 import wsproto
 from wsproto.events import AcceptConnection
 from wsproto.extensions import Extension, PerMessageDeflate
+from wsproto.utilities import ProtocolError as WsprotoError
 
 from hubbub.core import Deflate, End, Refused, Requested, ServerOptions
 from support.corpus import OFFERS, REQUESTS, OddOffer, OddRequest, offer_request
@@ -27,7 +28,7 @@ def plain_verdict(data: bytes, extensions: Sequence[Extension] = ()) -> str:
         if not list(machine.events()):
             return "refuses"
         machine.send(AcceptConnection(extensions=list(extensions)))
-    except (wsproto.utilities.ProtocolError, h11.ProtocolError):
+    except (WsprotoError, h11.ProtocolError):
         return "refuses"
     except Exception:  # noqa: BLE001 - which one it is does not matter: none is documented
         return "raises"
@@ -58,7 +59,10 @@ def test_an_odd_request_gets_one_answer(case: OddRequest) -> None:
     assert answer.status == event.response.status == case.status
     assert answer.headers["connection"] == "close"
     assert answer.rest == b""
-    assert_ends(ws)
+    if len(case.data) > 100_000:
+        assert ws.end is End.CLOSE  # more came than would be read on
+    else:
+        assert_ends(ws)
 
 
 @pytest.mark.parametrize("case", REQUESTS, ids=lambda case: case.name)
@@ -69,7 +73,7 @@ def test_an_odd_request_ends_with_the_stream(case: OddRequest) -> None:
     ws = server()
     ws.receive_data(case.data, 0.0)
     output(ws)
-    assert ws.end is End.HALF_CLOSE
+    assert ws.end is (End.HALF_CLOSE if len(case.data) < 100_000 else End.CLOSE)
     ws.receive_eof(1.0)
     assert ws.end is End.CLOSE
     assert ws.next_timeout() is None

@@ -103,6 +103,7 @@ def test_early_frames_over_the_bound_are_refused(size: int, cut: str) -> None:
     assert answer.status == last.response.status == 400
     assert answer.rest == b""
     assert_ends(ws)
+    assert not ws.accept(0.0)
     with pytest.raises(LocalProtocolError):
         ws.accept(0.0)
 

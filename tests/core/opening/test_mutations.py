@@ -60,8 +60,9 @@ def told(ws: WebSocket) -> tuple[list[Event], bytes, State]:
     return events(ws), output(ws), ws.state
 
 
+@pytest.mark.slow
 def test_damaged_requests_get_one_answer() -> None:
-    """Of 2,000 damaged requests each is answered with 101 or refused, or awaits more, and by cuts equally."""
+    """Of 2,000 damaged requests each is answered with 101 or refused, or waits for more; cuts change nothing."""
     source = random.Random(6455)
     seen: Counter[int] = Counter()
     for turn in range(COUNT):
@@ -93,9 +94,10 @@ def test_damaged_requests_get_one_answer() -> None:
     assert {101, 200, 400, 403, 408, 426} <= set(seen), seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how_it_ends", ["eof", "timeout"])
 def test_damaged_responses_end_or_open(how_it_ends: str) -> None:
-    """Of 2,000 damaged responses each opens, refuses or closes, and by cuts equally."""
+    """Of 2,000 damaged responses each opens, refuses or closes; cuts change nothing."""
     source = random.Random(7692)
     seen: Counter[str] = Counter()
     for turn in range(COUNT):

@@ -1,0 +1,54 @@
+"""The README's first command, as a newcomer runs it: in a fresh copy, with nothing but Python."""
+
+import os
+import shutil
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from support.tree import ROOT
+
+COMMAND = (
+    "python3 -m venv .venv && .venv/bin/pip install '.[server]' && .venv/bin/hubbub serve chat"
+)
+
+
+@pytest.mark.slow
+def test_the_first_command_serves_the_chat_page(tmp_path: Path) -> None:
+    """The command that the README shows installs hubbub and serves a page at the URL it prints."""
+    assert f"$ {COMMAND}\n" in (ROOT / "README.md").read_text()
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, tmp_path / name)
+    # The python3 of the command is the one that runs this test.
+    path = tmp_path / "bin"
+    path.mkdir()
+    (path / "python3").symlink_to(Path(sys.base_prefix) / "bin" / "python3")
+    process = subprocess.Popen(
+        ["bash", "-c", f"{COMMAND} --port 0"],
+        cwd=tmp_path,
+        env={**os.environ, "PATH": f"{path}:{os.environ['PATH']}", "PIP_QUIET": "1"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert process.stdout is not None
+        line = next((line for line in process.stdout if "listens on http://" in line), "")
+        with urllib.request.urlopen(line.split()[-1], timeout=10) as page:
+            assert b"<title>hubbub chat</title>" in page.read()
+    finally:
+        os.killpg(process.pid, 15)
+        process.wait(timeout=20)
