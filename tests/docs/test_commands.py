@@ -23,7 +23,7 @@ def test_a_command_that_serves(command: str, tmp_path: Path) -> None:
     """The server says where it listens, and ends with 0 when asked to."""
     make_certificate(tmp_path).certificate.rename(tmp_path / "fullchain.pem")
     program, *arguments = shlex.split(command)
-    process = subprocess.Popen(
+    with subprocess.Popen(
         # The last --port counts, so that the tests can share a machine.
         [Path(sys.executable).parent / program, *arguments, "--port", "0"],
         cwd=tmp_path,
@@ -31,13 +31,13 @@ def test_a_command_that_serves(command: str, tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-    )
-    try:
-        assert process.stdout is not None
-        assert " listens on " in process.stdout.readline()
-    finally:
-        process.terminate()
-    assert process.wait(timeout=20) == 0
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert " listens on " in process.stdout.readline()
+        finally:
+            process.terminate()
+        assert process.wait(timeout=20) == 0
 
 
 def test_the_command_that_helps() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import sys
 
+import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedError
 
@@ -12,6 +13,7 @@ EXAMPLE = ROOT / "docs" / "examples" / "selectors_server.py"
 
 
 async def talk_to_selectors_server() -> None:
+    """Two polite clients and a rude one."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, str(EXAMPLE), env={"PORT": "0"}, stdout=asyncio.subprocess.PIPE
     )
@@ -28,13 +30,10 @@ async def talk_to_selectors_server() -> None:
         assert (one.close_code, other.close_code) == (1000, 1000)
         async with connect(url) as rude:
             rude.transport.write(b"\xff" * 10)
-            try:
+            with pytest.raises(ConnectionClosedError) as told:
                 await asyncio.wait_for(rude.recv(), 10)
-            except ConnectionClosedError as error:
-                assert error.rcvd is not None
-                assert error.rcvd.code == 1002
-            else:
-                raise AssertionError("the connection stayed open")
+            assert told.value.rcvd is not None
+            assert told.value.rcvd.code == 1002
         async with connect(url) as another:
             await another.send("still there")
             assert await another.recv() == "still there"

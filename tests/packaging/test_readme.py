@@ -35,7 +35,7 @@ def test_the_first_command_serves_the_chat_page(tmp_path: Path) -> None:
     path = tmp_path / "bin"
     path.mkdir()
     (path / "python3").symlink_to(Path(sys.base_prefix) / "bin" / "python3")
-    process = subprocess.Popen(
+    with subprocess.Popen(
         ["bash", "-c", f"{COMMAND} --port 0"],
         cwd=tmp_path,
         env={**os.environ, "PATH": f"{path}:{os.environ['PATH']}", "PIP_QUIET": "1"},
@@ -43,12 +43,12 @@ def test_the_first_command_serves_the_chat_page(tmp_path: Path) -> None:
         stdout=subprocess.PIPE,
         text=True,
         start_new_session=True,
-    )
-    try:
-        assert process.stdout is not None
-        line = next((line for line in process.stdout if "listens on http://" in line), "")
-        with urllib.request.urlopen(line.split()[-1], timeout=10) as page:
-            assert b"<title>hubbub chat</title>" in page.read()
-    finally:
-        os.killpg(process.pid, 15)
-        process.wait(timeout=20)
+    ) as process:
+        try:
+            assert process.stdout is not None
+            line = next((line for line in process.stdout if "listens on http://" in line), "")
+            with urllib.request.urlopen(line.split()[-1], timeout=10) as page:
+                assert b"<title>hubbub chat</title>" in page.read()
+        finally:
+            os.killpg(process.pid, 15)
+        assert process.wait(timeout=20) == 0
