@@ -9,6 +9,7 @@ import msgspec
 
 from ..core.handshake import HEALTHZ
 from ..core.http import Response, Routes, respond
+from ..core.states import State
 from ..transports.asyncio import ServerConnection, broadcast
 
 __all__ = ["Chat", "chat_routes"]
@@ -78,6 +79,8 @@ class Chat:
         """Send to every member at once; who does not keep up is not waited for, but told and closed."""
         text = msgspec.json.encode(message).decode()
         for connection in broadcast(self._members, text):
+            if connection.state is not State.OPEN:
+                continue  # it leaves already
             logger.warning("%s does not keep up", self._members[connection])
             connection.close_soon(TOO_SLOW, "too slow")
 
@@ -86,7 +89,7 @@ def chat_routes() -> Routes:
     """The page at `/`, and what every server has."""
     page = files(__name__.rpartition(".")[0]).joinpath("pages", "chat.html").read_bytes()
     policy = (
-        "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+        "default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
         "connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     )
     headers = [("Content-Security-Policy", policy), ("Cache-Control", "no-cache")]

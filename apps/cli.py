@@ -65,7 +65,9 @@ PingTimeout = Annotated[
 CloseTimeout = Annotated[
     float, typer.Option(metavar="SECONDS", help="For a peer to answer our Close frame.")
 ]
-OpenTimeout = Annotated[float, typer.Option(metavar="SECONDS", help="For the opening handshake.")]
+OpenTimeout = Annotated[
+    float, typer.Option(metavar="SECONDS", help="For the opening handshake; 0 waits for ever.")
+]
 MaxSize = Annotated[int, typer.Option(metavar="BYTES", help="Longest message that is accepted.")]
 MaxFragments = Annotated[int, typer.Option(metavar="FRAMES", help="Most frames of one message.")]
 Compression = Annotated[
@@ -87,6 +89,7 @@ def _limits(**values: object) -> Limits:
         return msgspec.convert(values, Limits)
     except (ValueError, msgspec.ValidationError) as error:
         field, equals, text = str(error).partition("=")
+        text = text.replace("None switches", "0 switches")
         raise typer.BadParameter(f"--{field.replace('_', '-')}{equals}{text}") from error
 
 
@@ -115,7 +118,7 @@ def serve(
         ping_interval=ping_interval or None,
         ping_timeout=ping_timeout or None,
         close_timeout=close_timeout,
-        open_timeout=open_timeout,
+        open_timeout=open_timeout or None,
         max_size=max_size,
         max_fragments=max_fragments,
     )
@@ -136,7 +139,10 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
     except typer.TyperException as error:
-        _fail(f"{error.format_message().strip().rstrip('.')}; see hubbub --help", error.exit_code)
+        message = " ".join(error.format_message().split()).rstrip(".")
+        if not message:  # no arguments at all: the help was printed, and says it all
+            sys.exit(error.exit_code)
+        _fail(f"{message}; see hubbub --help", error.exit_code)
     except StartError as error:
         _fail(str(error), 1)
     except (typer.Abort, KeyboardInterrupt):

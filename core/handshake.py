@@ -123,12 +123,14 @@ def _is_token(text: str) -> bool:
 
 
 def _has_token(fields: Mapping[str, list[str]], name: str, token: str) -> bool:
-    return any(found.lower() == token for found in tokens(fields.get(name, ())))
+    values = fields.get(name, ())
+    if len(values) == 1 and values[0].lower() == token:
+        return True  # as nearly every peer sends it
+    return any(found.lower() == token for found in tokens(values))
 
 
-def wants_upgrade(request: Request) -> bool:
+def wants_upgrade(fields: Mapping[str, list[str]]) -> bool:
     """Whether a request tries to open a WebSocket, rightly or not, and is no ordinary HTTP."""
-    fields = request.headers.fields()
     return "sec-websocket-key" in fields or _has_token(fields, "upgrade", "websocket")
 
 
@@ -154,13 +156,14 @@ def _one(fields: Mapping[str, list[str]], name: str) -> str:
     return values[0]
 
 
-def check_upgrade(request: Request, options: ServerOptions) -> Upgrade:
+def check_upgrade(
+    request: Request, fields: Mapping[str, list[str]], options: ServerOptions
+) -> Upgrade:
     """Check a request as RFC 6455, 4.2.1 asks, and more strictly where proxies might disagree.
 
     Raises:
         BadMessage: with the response that refuses it: 400, 403, 405 or 426.
     """
-    fields = request.headers.fields()
     if request.method != "GET":
         raise BadMessage(405, "A WebSocket is opened with GET", [("Allow", "GET")])
     if request.version != "1.1":
@@ -245,7 +248,9 @@ def accept_bytes(
         lines.append(("Sec-WebSocket-Protocol", subprotocol))
     if upgrade.agreement is not None:
         lines.append(("Sec-WebSocket-Extensions", upgrade.agreement.header))
-    lines += (*options.headers, *Headers(headers).lines)
+    lines += options.headers
+    if headers:
+        lines += Headers(headers).lines
     return _SWITCHING % (_accept_key(upgrade.key), encode_headers(lines))
 
 

@@ -30,17 +30,17 @@ class Inbox:
 
     def push(self, events: Sequence[Event]) -> None:
         """Queue events, oldest first."""
+        unread = self._unread
         for event in events:
             if isinstance(event, (TextMessage, BinaryMessage)):
-                self._unread += len(event.data)
-        if self._events:
-            self._events[:0] = reversed(events)
+                unread += len(event.data)
+        self._unread = unread
+        waiting = self._events
+        if len(events) == 1:
+            waiting.insert(0, events[0])
         else:
-            self._events = list(reversed(events))
-        if (
-            len(self._events) >= self._limits.max_queue
-            or self._unread >= self._limits.max_queue_size
-        ):
+            waiting[:0] = events[::-1]
+        if len(waiting) >= self._limits.max_queue or unread >= self._limits.max_queue_size:
             self.held = True
 
     def take(self) -> Event | None:

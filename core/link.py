@@ -35,7 +35,7 @@ class End(Enum):
     HALF_CLOSE = "half close"
     """Shut the sending side down and go on reading: the peer then gets our last bytes, and no reset."""
     CLOSE = "close"
-    """Close the socket. The link is done."""
+    """Close the socket. The link is done; bytes that are still unwritten get a moment, not for ever."""
 
 
 class Link(Protocol):

@@ -83,10 +83,11 @@ class ServerOpening:
                 return []
             head, rest = complete
             request = read_request(head, self._options.limits)
-            if not wants_upgrade(request):
+            fields = request.headers.fields()
+            if not wants_upgrade(fields):
                 response = answer_http(request, self._options.routes)
                 return [self._refusal(Refused(response, request), len(rest))]
-            self._upgrade = check_upgrade(request, self._options)
+            self._upgrade = check_upgrade(request, fields, self._options)
         except BadMessage as error:
             return [self._refusal(Refused(error.response, request), len(rest) + error.surplus)]
         self.state = OPENING[self.state, OpeningInput.REQUEST]

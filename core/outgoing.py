@@ -5,6 +5,8 @@ from .frames import Opcode, encode_frame, text_payload
 
 __all__ = ["Outgoing", "PreparedMessage"]
 
+_PONG = 0x80 | Opcode.PONG
+
 
 class Outgoing:
     """Frames in the order in which they will leave. Taking them puts them on the wire."""
@@ -53,8 +55,7 @@ class Outgoing:
         self._frames = frames[count:]
         self.size -= size
         self._newest_pong -= count  # below 0 it has left
-        if not self._frames:
-            self._pongs = 0
+        self._pongs -= sum(frame[0] == _PONG for frame in frames[:count])
         return frames[:count]
 
     def clear(self) -> None:
@@ -82,7 +83,7 @@ class PreparedMessage:
         if isinstance(message, str):
             self._opcode, self._payload = Opcode.TEXT, text_payload(message)
         else:
-            self._opcode, self._payload = Opcode.BINARY, bytes(message)
+            self._opcode, self._payload = Opcode.BINARY, bytes(memoryview(message))
         self.frame = encode_frame(self._opcode, self._payload)
         """The frame for receivers without compression."""
         self._compressed: dict[tuple[int, Deflate], bytes] = {}

@@ -96,6 +96,7 @@ class FrameSplitter:
         "_parser",
         "_parts",
         "_remaining",
+        "_seen",
         "_tail",
         "only_messages",
         "unfinished",
@@ -121,12 +122,13 @@ class FrameSplitter:
         self._fast_limit = _FAST_LIMIT if size is None else min(_FAST_LIMIT, size)
         self._parser: Connection | None = None
         self._parts: bytearray | None = None
-        self._tail = b""
+        self._tail: bytes = b""
         """Bytes that wsproto has not seen: half a header, or a part of a control frame."""
-        self._header = b""
+        self._header: bytes = b""
         """Bytes of an unfinished header that wsproto has seen."""
         self._remaining = 0
         """Bytes to come of the frame that wsproto is in the middle of."""
+        self._seen = 0
         self._message_open = False
         self._message_size = 0
         self._fragment_count = 0
@@ -136,6 +138,15 @@ class FrameSplitter:
         """Whether a frame or a message was begun and not ended."""
         self.only_messages = True
         """Whether the last `receive` surely gave nothing but whole messages."""
+
+    @property
+    def surplus(self) -> int:
+        """After a `Failure` or `Close`: bytes that came with it, from the beginning of its frame on.
+
+        They count as read for nothing. From the beginning, because how much wsproto needs of a frame
+        to refuse it depends on the cuts.
+        """
+        return self._seen if self._deaf else 0
 
     def release_parser(self) -> None:
         """Give the parser's memory back if nothing is half-read; a later frame makes a new one."""
@@ -149,18 +160,22 @@ class FrameSplitter:
         if self._deaf:
             return items
         slow = self.unfinished
+        start = 0  # of the frame in hand; before 0 if it began in an earlier call
         at = 0
         if not slow:
             pass
         elif self._remaining:
+            start = -self._seen
             at = self._receive_payload(data, items)
         elif self._header:
+            start = -self._seen
             at = self._receive_frame(data, 0, items)
         elif self._tail:
             data = self._tail + data
             self._tail = b""
         end = len(data)
         while end - at >= 2 and not self._deaf:
+            start = at
             stop = self._split(data, at, end, items) if self._fast_path else 0
             if not stop:
                 slow = True
@@ -169,6 +184,7 @@ class FrameSplitter:
         if slow or at < end:
             if at < end and not self._deaf:
                 self._tail = data[at:]
+            self._seen = end - start
             self.unfinished = bool(
                 self._remaining or self._message_open or self._tail or self._header
             )

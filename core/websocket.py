@@ -439,6 +439,7 @@ class WebSocket:
             ended = bool(items)
         else:
             ended = self._receive_items(items)
+            self._drained += splitter.surplus
         if splitter.unfinished:
             if (ended or not self._assembling) and self._closing.state is Closing.NONE:
                 self._arm(Timer.MESSAGE, self._options.limits.message_timeout)

@@ -18,6 +18,9 @@ from ..core.link import End, Link
 
 __all__ = ["PERFECT", "Endpoint", "Network", "SimulatedLink", "Stuck", "seeded_entropy"]
 
+_LINGER: Final = 2.0
+"""Seconds that a closed socket may take to send what it still holds, as in the asyncio adapter."""
+
 _ROUNDS: Final = 100_000
 """Callbacks at one moment after which a simulation is taken to go in circles."""
 
@@ -166,15 +169,15 @@ class SimulatedLink:
             return
         self._write(side)
         end = side.link.end
-        if end is not None and not side.outbound:
-            if not side.half_closed:
-                side.half_closed = True
-                self._deliver(side, b"")
-            if end is End.CLOSE:
-                side.closed_at = self.now
-                side.link.connection_lost(self.now)
-                side.on_change(self.now)
-                return
+        if end is not None and not side.outbound and not side.half_closed:
+            side.half_closed = True
+            self._deliver(side, b"")
+        if end is End.CLOSE:
+            if side.outbound:
+                self.call_at(self.now + _LINGER, lambda: self._lose(side))
+            else:
+                self._lose(side)
+            return
         if side.inbound and side.link.wants_read:
             self.call_at(self.now, lambda: self._read(side))
 

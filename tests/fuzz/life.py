@@ -19,7 +19,6 @@ from hubbub.core import (
     Refused,
     Requested,
     Response,
-    State,
     TextMessage,
     WebSocket,
     text_response,
@@ -61,6 +60,7 @@ class Life:
         self.stream = area.stream(self.source)
         self.messages = 0
         self.fullest = 0
+        self.answered = False
         self.outcome = "?"
         self.last: Closed | Refused | None = None
         self.client = isinstance(self.options, ClientOptions)
@@ -154,8 +154,10 @@ class Life:
                 ws.connection_lost(self.now)
             elif draw() < 0.5:
                 ws.accept(self.now)
+                self.answered = True
             else:
                 ws.reject(_REFUSAL, self.now)
+                self.answered = True
         except LocalProtocolError:
             pass  # a command at the wrong time says so, and changes nothing
         self._check()
@@ -204,8 +206,8 @@ class Life:
             elif kind < 0.95:
                 ws.reject(_REDIRECT, self.now)
         except LocalProtocolError:
-            # The connection may have ended while the event waited: then it cannot be answered.
-            if ws.state not in (State.CLOSING, State.CLOSED):
+            # Whatever the peer did while the event waited: only a second answer is a mistake.
+            if not self.answered:
                 raise
 
     # What must hold.

@@ -84,7 +84,6 @@ def plant_a_second_end(patch: pytest.MonkeyPatch) -> None:
 def plant_no_end(patch: pytest.MonkeyPatch) -> None:
     """An end of stream is overheard."""
     patch.setattr(WebSocket, "receive_eof", lambda _self, _now: None)
-    patch.setattr(WebSocket, "connection_lost", lambda _self, _now: None)
 
 
 def plant_a_forgotten_timer(patch: pytest.MonkeyPatch) -> None:
@@ -94,7 +93,7 @@ def plant_a_forgotten_timer(patch: pytest.MonkeyPatch) -> None:
 
 def plant_a_limitless_wait(patch: pytest.MonkeyPatch) -> None:
     """What comes before the answer is kept without limit."""
-    patch.setattr(ServerOpening, "_too_early", lambda _self: None)
+    patch.setattr(ServerOpening, "_too_early", lambda _self: iter(()))
 
 
 def plant_a_limitless_head(patch: pytest.MonkeyPatch) -> None:
@@ -174,6 +173,7 @@ def test_the_command_tells_how_to_replay(
     assert "IndexError" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_the_command_uses_processes(capsys: pytest.CaptureFixture[str]) -> None:
     """With two jobs the inputs are the same, and so is what becomes of them."""
     outcomes = []

@@ -88,7 +88,7 @@ class PlainReader:
             return items
         self.connection.receive_data(data)
         for event in self.connection.events():
-            if isinstance(event, events.Message):
+            if isinstance(event, (events.TextMessage, events.BytesMessage)):
                 self._join(event, items)
             elif isinstance(event, events.Ping):
                 items.append(PingFrame(bytes(event.payload)))
@@ -99,7 +99,7 @@ class PlainReader:
                 items.append(self._end(event))
         return items
 
-    def _join(self, event: events.Message, items: list[Item]) -> None:
+    def _join(self, event: events.TextMessage | events.BytesMessage, items: list[Item]) -> None:
         data = event.data
         self.parts.append(data if isinstance(data, str) else bytes(data))
         if event.message_finished:

@@ -53,5 +53,5 @@ async def _alone(test: Coroutine[Any, Any, None]) -> None:
 async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
     """Wait until something holds that nothing announces; look again every few milliseconds."""
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - there is no event
             await asyncio.sleep(0.005)

@@ -7,7 +7,7 @@ import socket
 import ssl as stdlib_ssl
 import struct
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -37,8 +37,8 @@ def client(server: Server, path: str = "/", **arguments: Any) -> connect:
     """A `websockets` client that sends nothing of its own accord."""
     host, port = address(server)
     scheme = "ws" if arguments.get("ssl") is None else "wss"
-    given = {"compression": None, "ping_interval": None, "proxy": None} | arguments
-    return connect(f"{scheme}://{host}:{port}{path}", **given)
+    quiet: dict[str, Any] = {"compression": None, "ping_interval": None, "proxy": None}
+    return connect(f"{scheme}://{host}:{port}{path}", **(quiet | arguments))
 
 
 @dataclass(frozen=True)
@@ -117,10 +117,9 @@ class RawPeer:
     async def close(self) -> None:
         """Close the socket."""
         self._writer.close()
-        try:
+        # It may have been reset, by us or by the server.
+        with suppress(ConnectionError, stdlib_ssl.SSLError):
             await self._writer.wait_closed()
-        except (ConnectionError, stdlib_ssl.SSLError):
-            pass  # it was reset, by us or by the server
 
 
 @asynccontextmanager

@@ -50,7 +50,7 @@ FAULTS = [
     Fault("a long length has its bytes swapped", "data[at + 2] << 8 | data[at + 3]", "data[at + 3] << 8 | data[at + 2]"),
     Fault("a ping is claimed to be a message", "self.only_messages = False\n        return stop", "return stop"),
     # What goes to wsproto goes there wrongly.
-    Fault("the tail is lost", "self._tail = data[at:]\n            self.unfinished", "pass\n            self.unfinished"),
+    Fault("the tail is lost", "self._tail = data[at:]\n            self._seen", "pass\n            self._seen"),
     Fault("the tail of a control frame is lost", "self._tail = data[at:]\n            return", "return"),
     Fault("the tail comes twice", 'self._tail + data\n            self._tail = b""', "self._tail + data"),
     Fault("what is left is not counted", "payload_at + size - stop\n", "0\n"),
@@ -75,6 +75,14 @@ FAULTS = [
     Fault("an unfinished message is hidden", "self._remaining or self._message_open or self._tail", "self._remaining or self._tail"),
     Fault("parts are lost", "self._parts += data", "self._parts = bytearray() + data"),
     Fault("a part stays for the next message", "            self._parts = None\n            data = ", "            data = "),
-    Fault("the bad gateway's reason is lost", 'reason = str(payload[2:], "utf-8")', 'str(payload[2:], "utf-8"); reason = ""'),
-    Fault("more codes are let through", "payload[:2] == _BAD_GATEWAY", "payload[:1] == _BAD_GATEWAY[:1]"),
+    # Close frames.
+    Fault("a reason is lost", 'Close(code, str(payload[2:], "utf-8"))', 'Close(code, "")'),
+    Fault("a bad reason is replaced", 'str(payload[2:], "utf-8")', 'str(payload[2:], "utf-8", "replace")'),
+    Fault("any code is taken", "len(payload) < 2 or not may_be_sent(code)", "len(payload) < 2"),
+    Fault("one byte is a code", "len(payload) < 2 or not", "not"),
+    Fault("codes below 1000 are taken", "not may_be_sent(code)", "code > 999 and not may_be_sent(code)"),
+    Fault("no code is a code", "Close(None)", "Close(1005)"),
+    Fault("a Close frame is not unmasked", "payload = mask_payload(payload, body[:4])", "pass"),
+    Fault("a Close frame ends nothing", "self._end()\n        else:", "pass\n        else:"),
+    Fault("the bad gateway is refused", "not may_be_sent(code)", "code == 1014 or not may_be_sent(code)"),
 ]  # fmt: skip

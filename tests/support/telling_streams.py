@@ -13,6 +13,16 @@ from .wire import MASK
 FIN, RSV1 = 0x80, 0x40
 CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG = 0x0, 0x1, 0x2, 0x8, 0x9, 0xA
 EURO = "€".encode()
+CODES = (0, 3, 999, 1000, 1003, 1004, 1005, 1006, 1013, 1014, 1015, 1016, 2999, 3000, 4999, 5000)
+CLOSE_PAYLOADS = (
+    b"\x03",
+    b"\x04",
+    b"\x03\xe8\xff",
+    b"\x03\xe8" + EURO[:2],
+    b"\x03\xe8" + EURO,
+    b"\x03\xf6\xff",
+    *(code.to_bytes(2, "big") + b"why" for code in CODES),
+)
 Case = tuple[Setting, bytes]
 
 
@@ -72,13 +82,9 @@ def wrong_streams(setting: Setting) -> Iterator[bytes]:
         open_text + good,
         open_text + odd_frame(FIN | BINARY, b"good", key=key),
         odd_frame(PING, b"not final", key=key),
-        odd_frame(CLOSE | FIN, b"", key=key),
-        odd_frame(CLOSE | FIN, b"\x03", key=key),
-        odd_frame(CLOSE | FIN, b"\x03\xf6gateway", key=key),
-        odd_frame(CLOSE | FIN, b"\x03\xf6\xff", key=key),
-        odd_frame(CLOSE | FIN, b"\x03\xe8\xff", key=key),
-        odd_frame(CLOSE | FIN, b"\x03\xed", key=key),
+        odd_frame(FIN | CLOSE, b"", key=key),
     ]
+    middle += [odd_frame(FIN | CLOSE, payload, key=key) for payload in CLOSE_PAYLOADS]
     middle += [odd_frame(FIN | rsv | TEXT, b"bits", key=key) for rsv in (0x40, 0x20, 0x10)]
     middle += [odd_frame(FIN | rsv | PING, b"bits", key=key) for rsv in (0x40, 0x20, 0x10)]
     middle += [odd_frame(FIN | opcode, b"?", key=key) for opcode in (3, 7, 11, 15)]

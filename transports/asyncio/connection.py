@@ -109,18 +109,22 @@ class ServerConnection:
             else:
                 self._driver.mark(self._protocol)
 
-    async def __aiter__(self) -> AsyncIterator[Message]:
+    def __aiter__(self) -> AsyncIterator[Message]:
         """Messages until the connection is closed; an abnormal close raises.
 
         Raises:
             ConnectionClosedError: it was closed with another code than 1000 or 1001, or not at all.
         """
+        return self
+
+    async def __anext__(self) -> Message:
+        """The next message (see `__aiter__`)."""
         try:
-            while True:
-                yield await self.recv()
+            return await self.recv()
         except ConnectionClosed as error:
-            if not error.ok:
-                raise
+            if error.ok:
+                raise StopAsyncIteration from None
+            raise
 
     # Sending.
 
@@ -145,11 +149,10 @@ class ServerConnection:
                 await self._drain()
         elif isinstance(message, AsyncIterable):
             await self._send_fragments(message)
-        elif isinstance(message, Iterable) and not isinstance(message, Mapping):
-            await self._send_fragments(_each(message))
+        elif isinstance(message, Mapping):
+            raise TypeError("a mapping is no message: its keys would be sent; encode it first")
         else:
-            name = type(message).__name__
-            raise TypeError(f"a message is str, bytes or an iterable of them, not {name}")
+            await self._send_fragments(_each(message))
 
     async def ping(self, payload: bytes | None = None) -> "asyncio.Future[float]":
         """Send a ping. Await the returned future for the latency in seconds.

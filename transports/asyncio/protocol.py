@@ -116,9 +116,10 @@ class LinkProtocol(asyncio.BufferedProtocol):
             return
         while self._writable:
             data = link.data_to_send(now)
-            if not data:
+            if data:
+                transport.write(data[0] if len(data) == 1 else b"".join(data))
+            if not link.wants_write:
                 break
-            transport.write(data[0] if len(data) == 1 else b"".join(data))
         if link.wants_read is not self._reading:
             self._reading = not self._reading
             if self._reading:

@@ -19,7 +19,7 @@ def loop_name(request: pytest.FixtureRequest) -> str:
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """Run coroutines."""
-    return run_coroutine(pyfuncitem, LOOPS[pyfuncitem.funcargs["loop_name"]])
+    return run_coroutine(pyfuncitem, LOOPS[str(pyfuncitem.funcargs["loop_name"])])
 
 
 @pytest.fixture(scope="session")

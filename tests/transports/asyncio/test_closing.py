@@ -7,6 +7,8 @@ import logging
 import time
 
 import pytest
+from websockets.exceptions import ConnectionClosed as PeerConnectionClosed
+
 from hubbub.apps.echo import echo
 from hubbub.core.errors import LocalProtocolError
 from hubbub.core.limits import Limits
@@ -17,8 +19,6 @@ from hubbub.transports.asyncio import (
     ConnectionClosedOK,
     ServerConnection,
 )
-from websockets.exceptions import ConnectionClosed as PeerConnectionClosed
-
 from support.loops import until
 from support.peers import CLOSE, Frame, address, client, raw_peer, serving
 from support.wire import close, frame, request, text

@@ -7,12 +7,12 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
 import pytest
+from websockets.exceptions import ConnectionClosed as PeerConnectionClosed
+
 from hubbub.apps.echo import echo
 from hubbub.core.errors import LocalProtocolError
 from hubbub.core.limits import Limits
 from hubbub.transports.asyncio import ConnectionClosed, ConnectionClosedError, ServerConnection
-from websockets.exceptions import ConnectionClosed as PeerConnectionClosed
-
 from support.loops import until
 from support.peers import BINARY, CLOSE, CONTINUATION, TEXT, Frame, client, raw_peer, serving
 from support.wire import close, frame, request, text
@@ -137,8 +137,8 @@ async def test_an_iterable_that_raises_at_once_harms_nothing() -> None:
     """Where no fragment has left, the connection can go on."""
 
     async def broken() -> AsyncIterator[str]:
-        raise KeyError("a")
-        yield ""
+        for item in ({"a": "a"}["b"], "never"):
+            yield item
 
     async def handler(connection: ServerConnection) -> None:
         with pytest.raises(KeyError):
@@ -265,7 +265,7 @@ async def test_ping_measures_latency() -> None:
         measured.put_nowait(await (await connection.ping(b"mine")))
         waiting = await connection.ping(b"again")
         with pytest.raises(LocalProtocolError, match="payload"):
-            await connection.ping(b"again")
+            _ = await connection.ping(b"again")
         async for message in connection:
             await connection.send(message)
         measured.put_nowait(await waiting)
@@ -300,10 +300,10 @@ async def test_a_ping_that_is_never_answered() -> None:
 
     async def handler(connection: ServerConnection) -> None:
         waiting.put_nowait(await connection.ping())
-        await connection.ping()
+        _ = await connection.ping()
         await connection.wait_closed()
         with pytest.raises(ConnectionClosed):
-            await connection.ping()
+            _ = await connection.ping()
 
     async with serving(handler) as server, raw_peer(server) as peer:
         await peer.upgrade()

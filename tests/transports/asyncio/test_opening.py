@@ -8,13 +8,13 @@ import time
 from pathlib import Path
 
 import pytest
+from websockets.asyncio.client import connect, unix_connect
+from websockets.exceptions import InvalidStatus
+
 from hubbub.apps.echo import echo
 from hubbub.core.handshake import ServerOptions
 from hubbub.core.limits import Limits
 from hubbub.transports.asyncio import ServerConnection, serve
-from websockets.asyncio.client import connect, unix_connect
-from websockets.exceptions import InvalidStatus
-
 from support.loops import until
 from support.peers import client, raw_peer, serving
 from support.wire import head, request

@@ -8,11 +8,11 @@ import ssl
 import time
 
 import pytest
+
 from hubbub.apps.echo import echo
 from hubbub.core.handshake import ServerOptions
 from hubbub.core.limits import Limits
 from hubbub.transports.asyncio import ServerConnection, serve
-
 from support.certificates import Certificate
 from support.loops import until
 from support.peers import RawPeer, address, client, raw_peer
@@ -115,29 +115,26 @@ async def test_a_tls_handshake_that_takes_too_long(
 async def test_a_peer_that_does_not_end_tls(certificate: Certificate) -> None:
     """A peer that never answers our end is left after `drain_timeout`."""
     limits = Limits(close_timeout=0.2, drain_timeout=0.2)
-    async with _serving(certificate, limits) as server:
-        async with raw_peer(server) as raw:
-            # A TLS handshake by hand, so that nothing is answered behind our back.
-            incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-            tls = certificate.client_context().wrap_bio(
-                incoming, outgoing, server_hostname="localhost"
-            )
-            while True:
-                try:
-                    tls.do_handshake()
-                except ssl.SSLWantReadError:
-                    raw.send(outgoing.read())
-                    incoming.write(await raw._reader.read(65536))
-                else:
-                    break
-            tls.write(request())
-            raw.send(outgoing.read())
-            await until(lambda: len(server.connections) == 1)
-            before = time.monotonic()
-            server.close()
-            await server.wait_closed()
-            assert time.monotonic() - before < 2
-            await raw.read_rest()
+    async with _serving(certificate, limits) as server, raw_peer(server) as raw:
+        # A TLS handshake by hand, so that nothing is answered behind our back.
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        tls = certificate.client_context().wrap_bio(incoming, outgoing, server_hostname="localhost")
+        while True:
+            try:
+                tls.do_handshake()
+            except ssl.SSLWantReadError:
+                raw.send(outgoing.read())
+                incoming.write(await raw._reader.read(65536))
+            else:
+                break
+        tls.write(request())
+        raw.send(outgoing.read())
+        await until(lambda: len(server.connections) == 1)
+        before = time.monotonic()
+        server.close()
+        await server.wait_closed()
+        assert time.monotonic() - before < 2
+        await raw.read_rest()
 
 
 async def test_shutdown_during_a_tls_handshake(certificate: Certificate) -> None:

@@ -169,8 +169,8 @@ def test_a_frozen_process_is_found_and_a_short_freeze_is_forgiven() -> None:
 
 
 def test_a_reader_that_never_reads_is_left_at_the_write_deadline() -> None:
-    """The window and the socket fill, nothing is taken for 30 s, and the server closes its socket."""
-    limits = Limits(ping_interval=None)
+    """The window and the socket fill, nothing is taken for 30 s, and the socket closes 2 s later."""
+    limits = Limits(ping_interval=None, write_timeout=30.0)
     w = world(3, Network(window=1000), [], limits)
     w.link.run(until=1.0)
     w.ends[1].stalled = True
@@ -178,9 +178,11 @@ def test_a_reader_that_never_reads_is_left_at_the_write_deadline() -> None:
         w.server.ws.send(b"x" * 60_000, 1.0)
     w.link.poke(w.ends[0])
     w.link.run(until=30.9)
-    assert w.ends[0].closed_at is None
+    assert w.server.ws.state is State.OPEN
     w.link.run(until=31.0)
-    assert w.ends[0].closed_at == 31.0
+    assert w.server.ws.state is State.CLOSED
+    w.link.run(until=40.0)
+    assert w.ends[0].closed_at == 33.0
 
 
 def trace(seed: int) -> tuple[bytes, bytes, list[str | bytes]]:
