@@ -53,6 +53,35 @@ HEALTHZ: Final[Mapping[str, Response]] = MappingProxyType({"/healthz": text_resp
 """The route that every server has unless told otherwise."""
 
 
+_WRITTEN_FOR_YOU: Final = frozenset(
+    {
+        "connection",
+        "content-length",
+        "host",
+        "sec-websocket-accept",
+        "sec-websocket-extensions",
+        "sec-websocket-key",
+        "sec-websocket-protocol",
+        "sec-websocket-version",
+        "transfer-encoding",
+        "upgrade",
+    }
+)
+
+
+def encode_handshake_headers(headers: HeadersLike) -> bytes:
+    """A user's header lines for a request or a 101 response.
+
+    Raises:
+        LocalProtocolError: they can't be written, or are written by the handshake itself.
+    """
+    lines = Headers(headers).lines
+    for name, _ in lines:
+        if name.lower() in _WRITTEN_FOR_YOU:
+            raise LocalProtocolError(f"leave header {name!r} out: the handshake writes it")
+    return encode_headers(lines)
+
+
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What one side of many connections is set up with; one object serves them all."""
 
@@ -69,7 +98,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Read simple frames without wsproto. Off only to compare."""
 
     def __post_init__(self) -> None:
-        encode_headers(self.headers)
+        encode_handshake_headers(self.headers)
         for name in self.subprotocols:
             if not _is_token(name):
                 raise LocalProtocolError(f"subprotocol {name!r} is not a token (RFC 6455, 4.1)")
@@ -249,9 +278,10 @@ def accept_bytes(
     if upgrade.agreement is not None:
         lines.append(("Sec-WebSocket-Extensions", upgrade.agreement.header))
     lines += options.headers
+    written = encode_headers(lines)
     if headers:
-        lines += Headers(headers).lines
-    return _SWITCHING % (_accept_key(upgrade.key), encode_headers(lines))
+        written += encode_handshake_headers(headers)
+    return _SWITCHING % (_accept_key(upgrade.key), written)
 
 
 def _accept_key(key: bytes) -> bytes:

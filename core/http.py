@@ -350,19 +350,25 @@ def encode_response(response: Response, *, head_only: bool = False) -> bytes:
     return b"".join(lines)
 
 
+_MAX_INTERIM: Final = 16
+"""Interim responses (1xx) before the one that counts. Servers send one or two."""
+
+
 class ResponseReader:
     """A client's one request and the response to it."""
 
-    __slots__ = ("_body", "_final", "_head", "_limits", "_parser")
+    __slots__ = ("_body", "_body_room", "_final", "_head", "_interim", "_limits", "_parser")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._head: HeadReader | None = HeadReader(limits)
-        self._parser = h11.Connection(
-            h11.CLIENT, max_incomplete_event_size=limits.max_handshake_size
-        )
+        # Heads are bounded before h11 sees them. h11's own limit would judge a body by its cuts.
+        self._parser = h11.Connection(h11.CLIENT, max_incomplete_event_size=2**31)
         self._final: h11.Response | None = None
+        self._interim = 0
         self._body = bytearray()
+        self._body_room = 2 * limits.max_body + limits.max_handshake_size
+        """Bytes of the body's encoding that are still read."""
 
     def encode_request(self, target: str, headers: HeadersLike) -> bytes:
         """The request for the wire.
@@ -393,6 +399,9 @@ class ResponseReader:
             if isinstance(event, h11.InformationalResponse):
                 if event.status_code == 101:
                     return Response(101, _decode_headers(event.headers)), data
+                self._interim += 1
+                if self._interim > _MAX_INTERIM:
+                    raise BadMessage(400, f"More than {_MAX_INTERIM} interim responses")
                 self._head = HeadReader(self._limits)
             elif isinstance(event, h11.Response):
                 self._final, self._head = event, None
@@ -405,14 +414,19 @@ class ResponseReader:
         return self._refusal() if self._final is not None else None
 
     def _receive_body(self, data: bytes) -> tuple[Response, bytes] | None:
-        # h11 reads b"" as the end of the stream, which only `receive_eof` may say.
-        event = self._next_event(data) if data else self._next_event(None)
-        while isinstance(event, h11.Data):
-            self._body += event.data[: self._limits.max_body - len(self._body)]
-            if len(self._body) >= self._limits.max_body:
-                return self._refusal(), b""
-            event = self._next_event(None)
-        return (self._refusal(), b"") if isinstance(event, h11.EndOfMessage) else None
+        fed = data[: self._body_room]
+        self._body_room -= len(fed)
+        try:
+            # h11 reads b"" as the end of the stream, which only `receive_eof` may say.
+            event = self._next_event(fed or None)
+            while isinstance(event, h11.Data):
+                self._body += event.data[: self._limits.max_body - len(self._body)]
+                event = self._next_event(None)
+        except BadMessage:
+            return self._refusal(), b""  # refused all the same; the body is what came of it
+        full = len(self._body) >= self._limits.max_body
+        done = full or not self._body_room or isinstance(event, h11.EndOfMessage)
+        return (self._refusal(), b"") if done else None
 
     def _refusal(self) -> Response:
         assert self._final is not None

@@ -11,16 +11,18 @@ __all__ = ["Inbox"]
 class Inbox:
     """A queue of events in the order in which they happened.
 
-    Reading stops at `max_queue` events or `max_queue_size` characters and bytes, and goes on at a
+    Reading stops at `max_queue` messages or `max_queue_size` characters and bytes, and goes on at a
     quarter of that: not at the first one taken, because both are system calls for most adapters.
     """
 
-    __slots__ = ("_events", "_limits", "_unread", "held")
+    __slots__ = ("_events", "_limits", "_messages", "_unread", "held")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         # Newest first, so that taking the oldest is a pop; no deque, which takes 760 bytes when empty.
         self._events: list[Event] = []
+        # Other events are few: pongs for at most `max_pending_pings`, and the first and last.
+        self._messages = 0
         self._unread = 0
         self.held = False
         """Whether reading should wait for the application."""
@@ -30,17 +32,17 @@ class Inbox:
 
     def push(self, events: Sequence[Event]) -> None:
         """Queue events, oldest first."""
-        unread = self._unread
         for event in events:
             if isinstance(event, (TextMessage, BinaryMessage)):
-                unread += len(event.data)
-        self._unread = unread
+                self._messages += 1
+                self._unread += len(event.data)
         waiting = self._events
         if len(events) == 1:
             waiting.insert(0, events[0])
         else:
             waiting[:0] = events[::-1]
-        if len(waiting) >= self._limits.max_queue or unread >= self._limits.max_queue_size:
+        limits = self._limits
+        if self._messages >= limits.max_queue or self._unread >= limits.max_queue_size:
             self.held = True
 
     def take(self) -> Event | None:
@@ -49,12 +51,13 @@ class Inbox:
             return None
         event = self._events.pop()
         if isinstance(event, (TextMessage, BinaryMessage)):
+            self._messages -= 1
             self._unread -= len(event.data)
-        if self.held:
-            self.held = (
-                len(self._events) > self._limits.max_queue // 4
-                or self._unread > self._limits.max_queue_size // 4
-            )
+            if self.held:
+                self.held = (
+                    self._messages > self._limits.max_queue // 4
+                    or self._unread > self._limits.max_queue_size // 4
+                )
         return event
 
     def take_pongs(self) -> list[Pong]:

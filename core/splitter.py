@@ -86,20 +86,22 @@ class FrameSplitter:
         "_fast_path",
         "_fragment_count",
         "_fragments",
+        "_frame_at",
         "_header",
         "_inflater",
         "_key_size",
         "_limits",
         "_masked",
+        "_message_at",
         "_message_open",
         "_message_size",
         "_parser",
         "_parts",
+        "_received",
         "_remaining",
-        "_seen",
         "_tail",
+        "began_at",
         "only_messages",
-        "unfinished",
     )
 
     def __init__(
@@ -128,16 +130,23 @@ class FrameSplitter:
         """Bytes of an unfinished header that wsproto has seen."""
         self._remaining = 0
         """Bytes to come of the frame that wsproto is in the middle of."""
-        self._seen = 0
+        self._received = 0
+        self._frame_at = 0
+        self._message_at = 0
         self._message_open = False
         self._message_size = 0
         self._fragment_count = 0
         self._compressed = False
         self._deaf = False
-        self.unfinished = False
-        """Whether a frame or a message was begun and not ended."""
+        self.began_at: int | None = None
+        """Where in the stream the frame or message begins that is not ended; None if nothing is open."""
         self.only_messages = True
         """Whether the last `receive` surely gave nothing but whole messages."""
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether a frame or a message was begun and not ended."""
+        return self.began_at is not None
 
     @property
     def surplus(self) -> int:
@@ -146,11 +155,11 @@ class FrameSplitter:
         They count as read for nothing. From the beginning, because how much wsproto needs of a frame
         to refuse it depends on the cuts.
         """
-        return self._seen if self._deaf else 0
+        return self._received - self._frame_at if self._deaf else 0
 
     def release_parser(self) -> None:
         """Give the parser's memory back if nothing is half-read; a later frame makes a new one."""
-        if not self.unfinished:
+        if self.began_at is None:
             self._parser = None
 
     def receive(self, data: bytes) -> list[Item]:
@@ -159,35 +168,38 @@ class FrameSplitter:
         self.only_messages = True
         if self._deaf:
             return items
-        slow = self.unfinished
-        start = 0  # of the frame in hand; before 0 if it began in an earlier call
+        base = self._received  # where in the stream `data` begins
+        self._received = base + len(data)
+        slow = self.began_at is not None
         at = 0
         if not slow:
             pass
         elif self._remaining:
-            start = -self._seen
             at = self._receive_payload(data, items)
         elif self._header:
-            start = -self._seen
             at = self._receive_frame(data, 0, items)
         elif self._tail:
+            base -= len(self._tail)
             data = self._tail + data
             self._tail = b""
         end = len(data)
         while end - at >= 2 and not self._deaf:
-            start = at
             stop = self._split(data, at, end, items) if self._fast_path else 0
             if not stop:
                 slow = True
+                self._frame_at = base + at
                 stop = self._receive_frame(data, at, items)
             at = stop
         if slow or at < end:
             if at < end and not self._deaf:
+                self._frame_at = base + at
                 self._tail = data[at:]
-            self._seen = end - start
-            self.unfinished = bool(
-                self._remaining or self._message_open or self._tail or self._header
-            )
+            if self._message_open:
+                self.began_at = self._message_at
+            elif self._remaining or self._tail or self._header:
+                self.began_at = self._frame_at
+            else:
+                self.began_at = None
         return items
 
     def _split(self, data: bytes, at: int, end: int, items: list[Item]) -> int:
@@ -306,6 +318,7 @@ class FrameSplitter:
         limit = self._limits.max_size
         if first & 0x0F or not self._message_open:
             # A continuation of nothing is counted by itself: wsproto will refuse it.
+            self._message_at = self._frame_at
             self._message_size = 0
             self._fragment_count = 0
             self._compressed = bool(first & _RSV1)

@@ -87,7 +87,7 @@ class WebSocket:
         self._keepalive = Keepalive()
         self._control: TokenBucket | None = None
         self._splitter: FrameSplitter | None = None
-        self._assembling = False
+        self._assembling: int | None = None
         self._closing = ClosingHandshake()
         self._discarded = 0
         self._drained = 0
@@ -436,17 +436,16 @@ class WebSocket:
         if splitter.only_messages:
             messages: list[Event] = items  # type: ignore[assignment]
             self._receive_messages(messages)
-            ended = bool(items)
         else:
-            ended = self._receive_items(items)
+            self._receive_items(items)
             self._drained += splitter.surplus
-        if splitter.unfinished:
-            if (ended or not self._assembling) and self._closing.state is Closing.NONE:
+        if splitter.began_at != self._assembling:
+            # Another message than before is half-read, or none.
+            self._assembling = splitter.began_at
+            if self._assembling is None:
+                self._timers.disarm(Timer.MESSAGE)
+            elif self._closing.state is Closing.NONE:
                 self._arm(Timer.MESSAGE, self._options.limits.message_timeout)
-            self._assembling = True
-        elif self._assembling:
-            self._assembling = False
-            self._timers.disarm(Timer.MESSAGE)
 
     def _receive_messages(self, messages: list[Event]) -> None:
         if self._closing.state is Closing.SENT:
@@ -456,18 +455,15 @@ class WebSocket:
             if self._inbox.held:
                 self._timers.stop(self._now)
 
-    def _receive_items(self, items: list[Item]) -> bool:
-        """Messages among other things; whether a message ended."""
-        ended = False
+    def _receive_items(self, items: list[Item]) -> None:
+        """Messages among other things."""
         for item in items:
             if isinstance(item, (TextMessage, BinaryMessage)):
                 self._receive_messages([item])
-                ended = ended or item.final
             else:
                 self._receive_control(item)
                 if self._splitter is None:
                     break
-        return ended
 
     def _receive_control(self, item: Item) -> None:
         if isinstance(item, (PingFrame, PongFrame)):
@@ -587,6 +583,11 @@ class WebSocket:
                     late = opening.state is Opening.WAITING
                     text = "The request came too slowly" if late else "The answer took too long"
                     self._refuse(opening.refuse(text_response(408 if late else 503, text)))
+                elif isinstance(opening, ClientOpening):
+                    refusal = opening.receive_eof()
+                    if refusal is not None:
+                        self._refuse(refusal)
+                    self._end("the opening handshake timed out")
                 else:
                     self._end("the opening handshake timed out")
             case Timer.WRITE:

@@ -186,6 +186,7 @@ async def test_a_signal_ends_it(number: str, uvloop: list[str]) -> None:
         assert program.log == ""
 
 
+@pytest.mark.slow
 async def test_a_signal_as_soon_as_it_listens() -> None:
     """Whoever reads the line may send the signal at once."""
     for _ in range(5):
@@ -284,6 +285,7 @@ def test_an_address_that_is_not_ours() -> None:
         _said_no(finished("serve", "echo", "--host", host), 1, host)
 
 
+@pytest.mark.slow
 def test_certificates_that_cannot_be_used(certificate: Certificate, tmp_path: Path) -> None:
     """One line names the option and the file, with exit code 1; nothing asks for a password."""
     good, key = str(certificate.certificate), str(certificate.key)

@@ -50,7 +50,7 @@ FAULTS = [
     Fault("a long length has its bytes swapped", "data[at + 2] << 8 | data[at + 3]", "data[at + 3] << 8 | data[at + 2]"),
     Fault("a ping is claimed to be a message", "self.only_messages = False\n        return stop", "return stop"),
     # What goes to wsproto goes there wrongly.
-    Fault("the tail is lost", "self._tail = data[at:]\n            self._seen", "pass\n            self._seen"),
+    Fault("the tail is lost", "self._tail = data[at:]\n            if self._message_open", "pass\n            if self._message_open"),
     Fault("the tail of a control frame is lost", "self._tail = data[at:]\n            return", "return"),
     Fault("the tail comes twice", 'self._tail + data\n            self._tail = b""', "self._tail + data"),
     Fault("what is left is not counted", "payload_at + size - stop\n", "0\n"),
@@ -72,7 +72,7 @@ FAULTS = [
     Fault("no message is ever open", "self._message_open = not first & _FIN", "self._message_open = False"),
     Fault("a message is open for ever", "self._message_open = not first & _FIN", "self._message_open = True"),
     Fault("a failure does not last", "self._deaf = True", "self._deaf = False"),
-    Fault("an unfinished message is hidden", "self._remaining or self._message_open or self._tail", "self._remaining or self._tail"),
+    Fault("an unfinished message is hidden", "self.began_at = self._message_at", "self.began_at = None"),
     Fault("parts are lost", "self._parts += data", "self._parts = bytearray() + data"),
     Fault("a part stays for the next message", "            self._parts = None\n            data = ", "            data = "),
     # Close frames.

@@ -353,3 +353,15 @@ def test_the_close_of_a_dead_keepalive_cannot_be_judged_twice() -> None:
     for at in (22.0, 40.0, 60.0):
         server.handle_timeout(at)
     assert server.end is End.CLOSE
+
+
+def test_pings_cut_in_the_middle_are_no_unfinished_message() -> None:
+    """A peer whose pings always end in the next read has begun no message, and is not closed for one."""
+    server = with_limits(Limits(ping_interval=None)).server
+    ping = bytes.fromhex("8982000000006162")
+    server.receive_data(ping[:3], 0.0)
+    for second in range(1, 200):
+        server.receive_data(ping[3:] + ping[:3], float(second))
+        server.data_to_send(float(second))
+        server.handle_timeout(float(second))
+    assert server.state is State.OPEN

@@ -202,3 +202,26 @@ def test_pings_at_the_allowed_rate_go_on_for_ever() -> None:
         server.receive_data(ping, now)
         answered += sum(frame == b"\x8a\x00" for frame in server.data_to_send(now))
     assert answered == 5000
+
+
+def test_pongs_do_not_stop_reading() -> None:
+    """Pongs that nobody takes are bounded by the pings, and are no reason to read no more."""
+    pair = connected()
+    for number in range(64):
+        pair.server.ping(0.0, bytes([number]))
+    pair.flush()
+    assert pair.server.wants_read
+    assert len(pair.server.take_pongs()) == 64
+    assert pair.server.wants_read
+
+
+def test_pongs_out_of_turn_leave_the_queue_as_it_was() -> None:
+    """Taking pongs while messages hold reading back changes nothing; taking messages does."""
+    pair = connected()
+    stalled(pair)
+    pair.server.ping(0.0, b"p")
+    pair.flush()
+    assert pair.server.take_pongs() == [Pong(b"p", 0.0)]
+    assert not pair.server.wants_read
+    assert len(events(pair.server)) == 16
+    assert pair.server.wants_read

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import tracemalloc
 from collections.abc import Callable
 
@@ -9,7 +10,10 @@ import pytest
 
 from hubbub.core import (
     Accepted,
+    ClientOptions,
+    End,
     Headers,
+    LocalProtocolError,
     Refused,
     Request,
     Requested,
@@ -196,3 +200,33 @@ def test_an_error_quotes_nothing(data: bytes) -> None:
     sent = output(ws)
     assert sent.startswith(b"HTTP/1.1 4")
     assert SECRET.encode() not in sent
+
+
+@pytest.mark.parametrize("control", [b"\x0b", b"\x0c", b"\x01", b"\x7f"])
+def test_blanks_and_a_control_character_cost_nothing(control: bytes) -> None:
+    """h11 needs more than a second for this request; it is refused before h11 sees it."""
+    blanks = b" " * 15_000
+    ws = server()
+    began = time.process_time()
+    ws.receive_data(b"GET / HTTP/1.1\r\nHost: a\r\na:" + blanks + control + b"\r\n\r\n", 0.0)
+    assert time.process_time() - began < 0.1
+    assert output(ws).startswith(b"HTTP/1.1 400 ")
+    there = client()
+    there.receive_data(b"HTTP/1.1 404 No\r\na:" + blanks + control + b"\r\n\r\n", 0.0)
+    assert time.process_time() - began < 0.2
+    assert there.end is End.CLOSE
+
+
+@pytest.mark.parametrize("name", ["Sec-WebSocket-Accept", "upgrade", "Content-Length"])
+def test_headers_of_the_handshake_are_not_the_users(name: str) -> None:
+    """A header that the handshake writes itself is refused wherever a user may give headers."""
+    given = ((name, "x"),)
+    ws = server()
+    ws.receive_data(request(), 0.0)
+    with pytest.raises(LocalProtocolError, match="leave header"):
+        ws.accept(0.0, headers=given)
+    ws.accept(0.0)
+    with pytest.raises(LocalProtocolError, match="leave header"):
+        ServerOptions(headers=given)
+    with pytest.raises(LocalProtocolError, match="leave header"):
+        ClientOptions(host="h", headers=given)

@@ -234,11 +234,6 @@ BROKEN: list[tuple[str, bytes, str]] = [
     ("head too long", response(("X", "1" * 16384)), "longer than 16384"),
     ("head without end", b"HTTP/1.1 101 " + b"x" * 20000, "longer than 16384"),
     ("bad length", head("HTTP/1.1 200 OK", [("Content-Length", "x")]), "malformed"),
-    (
-        "bad chunk",
-        head("HTTP/1.1 200 OK", [("Transfer-Encoding", "chunked")]) + b"zz\r\n",
-        "malformed",
-    ),
     ("interim, then garbage", head("HTTP/1.1 100 Continue", []) + b"\x16\x03", "not an HTTP/1.1"),
 ]
 
@@ -390,3 +385,34 @@ def test_a_connecting_client_sends_nothing() -> None:
     with pytest.raises(LocalProtocolError, match="connecting"):
         ws.ping(0.0)
     assert not ws.wants_write
+
+
+@pytest.mark.parametrize("sizes", [(), (1000,), (1,)], ids=["whole", "pieces", "bytes"])
+@pytest.mark.parametrize(
+    "body",
+    [b"zz\r\n", b"1;" + b"x" * 20_000 + b"\r\na\r\n0\r\n\r\n", b"0\r\nt: " + b"y" * 30_000],
+    ids=["bad chunk", "long extension", "long trailer"],
+)
+def test_an_odd_body_is_a_refusal_however_it_is_cut(body: bytes, sizes: tuple[int, ...]) -> None:
+    """What is wrong with the body of a refusal, or too long in it, changes nothing of the refusal."""
+    ws = client()
+    data = head("HTTP/1.1 404 Not Found", [("Transfer-Encoding", "chunked")]) + body
+    step = sizes[0] if sizes else len(data)
+    for at in range(0, len(data), step):
+        ws.receive_data(data[at : at + step], 0.0)
+    ws.receive_eof(0.0)
+    (event,) = events(ws)
+    assert isinstance(event, Refused)
+    assert event.response.status == 404
+
+
+def test_interim_responses_are_few() -> None:
+    """Sixteen 1xx responses are passed over; a peer that sends more is left."""
+    interim = head("HTTP/1.1 100 Continue", [])
+    patient, flooded = client(), client()
+    patient.receive_data(interim * 16, 0.0)
+    assert events(patient) == []
+    flooded.receive_data(interim * 17, 0.0)
+    (event,) = events(flooded)
+    assert isinstance(event, Closed)
+    assert "interim" in event.cause

@@ -83,7 +83,6 @@ def test_an_answer_in_time_ends_the_timeout() -> None:
         b"HTTP/1.1",
         response()[:-1],
         head("HTTP/1.1 100 Continue", []),
-        head("HTTP/1.1 404 Not Found", [("Content-Length", "9")]) + b"part",
     ],
     ids=repr,
 )
@@ -147,3 +146,14 @@ def test_the_end_of_the_stream_ends_the_handshake(data: bytes) -> None:
     assert output(ws, 2.0) == b""
     assert ws.end is End.CLOSE
     assert ws.next_timeout() is None
+
+
+def test_a_refusal_that_stops_half_way_is_told() -> None:
+    """A client that waits in vain for the rest of a body has been refused all the same."""
+    ws = client()
+    ws.receive_data(head("HTTP/1.1 404 Not Found", [("Content-Length", "9")]) + b"part", 9.0)
+    ws.handle_timeout(10.0)
+    (event,) = events(ws)
+    assert isinstance(event, Refused)
+    assert (event.response.status, event.response.body) == (404, b"part")
+    assert ws.end is End.CLOSE

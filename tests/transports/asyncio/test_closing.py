@@ -21,7 +21,7 @@ from hubbub.transports.asyncio import (
 )
 from support.loops import until
 from support.peers import CLOSE, Frame, address, client, raw_peer, serving
-from support.wire import close, frame, request, text
+from support.wire import close, frame, head, request, text
 
 
 async def _nothing(connection: ServerConnection) -> None:
@@ -222,6 +222,22 @@ async def test_unread_bytes_do_not_cost_the_peer_a_refusal() -> None:
         await peer.read_rest()
 
 
+async def test_answers_reach_a_peer_that_has_ended_its_stream() -> None:
+    """Messages, a Close frame and the end of the stream at once: the answers come all the same."""
+    async with serving(echo) as server:
+        async with raw_peer(server) as peer:
+            peer.send(request() + text("a") + text("b") + close(1000))
+            peer.end()
+            await peer.read_head()
+            assert [(await peer.read_frame()).payload for _ in "ab"] == [b"a", b"b"]
+            assert (await peer.read_frame()).code == 1000
+            assert await peer.read_rest() == b""
+        async with raw_peer(server) as peer:
+            peer.send(head("GET /healthz HTTP/1.1", [("Host", "localhost")]))
+            peer.end()
+            assert (await peer.read_rest()).endswith(b"ok\n")
+
+
 async def test_what_is_sent_after_close_is_thrown_away() -> None:
     """Messages that cross our Close frame are counted, not handed out."""
     closed: asyncio.Queue[ServerConnection] = asyncio.Queue()
@@ -311,6 +327,7 @@ async def test_the_server_waits_bounded_for_peers() -> None:
         assert (await peer.read_frame()).code == 1001
 
 
+@pytest.mark.slow
 async def test_the_server_waits_bounded_for_handlers(caplog: pytest.LogCaptureFixture) -> None:
     """A handler that does not end is cancelled, and one that resists is left; the log tells."""
     cancelled = 0

@@ -26,6 +26,7 @@ LITTLE = 8192
 """A small receive buffer, so that a peer that does not read is soon felt."""
 
 
+@pytest.mark.slow
 async def test_a_handler_that_does_not_read_stops_the_peer() -> None:
     """The peer's sends block while the handler does not read; then all arrives, in order."""
     read = asyncio.Event()
@@ -75,6 +76,7 @@ async def test_a_handler_that_does_not_read_still_sends_and_answers_pings() -> N
         done.set()
 
 
+@pytest.mark.slow
 async def test_a_peer_that_does_not_read_makes_send_wait() -> None:
     """`send` waits for the peer to take what was sent, and the deadline of writing ends the wait."""
     ended: asyncio.Queue[tuple[float, ConnectionClosed]] = asyncio.Queue()
