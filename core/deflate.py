@@ -20,6 +20,8 @@ from wsproto.extensions import Extension
 from wsproto.frame_protocol import CloseReason, FrameDecoder, FrameProtocol, RsvBits
 from wsproto.frame_protocol import Opcode as WsprotoOpcode
 
+from .http import TOKEN
+
 __all__ = [
     "Agreement",
     "Compressor",
@@ -95,7 +97,6 @@ class Agreement(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Parameter = tuple[str, str | None]
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _BITS = re.compile(r"[89]|1[0-5]")
 _FLAGS = frozenset({"server_no_context_takeover", "client_no_context_takeover"})
 _WINDOWS = frozenset({"server_max_window_bits", "client_max_window_bits"})
@@ -119,10 +120,10 @@ def parse_extensions(values: Iterable[str]) -> list[tuple[str, list[Parameter]]]
                 key, text = key.rstrip(" \t"), text.lstrip(" \t")
                 if len(text) >= 2 and text[0] == text[-1] == '"':
                     text = text[1:-1]  # a quoted value must be a token once unquoted
-                if not _TOKEN.fullmatch(key) or (equals and not _TOKEN.fullmatch(text)):
+                if not TOKEN.fullmatch(key) or (equals and not TOKEN.fullmatch(text)):
                     raise ValueError("malformed Sec-WebSocket-Extensions")
                 parameters.append((key, text if equals else None))
-            if not _TOKEN.fullmatch(name):
+            if not TOKEN.fullmatch(name):
                 raise ValueError("malformed Sec-WebSocket-Extensions")
             offers.append((name, parameters))
     return offers

@@ -15,6 +15,7 @@ import msgspec
 from .deflate import Agreement, Deflate, agree, confirm, offer, parse_extensions
 from .errors import LocalProtocolError
 from .http import (
+    TOKEN,
     BadMessage,
     Headers,
     HeadersLike,
@@ -100,7 +101,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         encode_handshake_headers(self.headers)
         for name in self.subprotocols:
-            if not _is_token(name):
+            if not TOKEN.fullmatch(name):
                 raise LocalProtocolError(f"subprotocol {name!r} is not a token (RFC 6455, 4.1)")
 
 
@@ -140,15 +141,6 @@ class Upgrade(msgspec.Struct, frozen=True):
     key: bytes
     subprotocols: tuple[str, ...]
     agreement: Agreement | None
-
-
-_TOKEN_CHARACTERS = frozenset(
-    "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-)
-
-
-def _is_token(text: str) -> bool:
-    return bool(text) and _TOKEN_CHARACTERS.issuperset(text)
 
 
 def _has_token(fields: Mapping[str, list[str]], name: str, token: str) -> bool:
@@ -216,7 +208,7 @@ def check_upgrade(
         raise BadMessage(400, "Sec-WebSocket-Key must be 16 bytes in base64")
     _check_origin(fields.get("origin", ()), host, options.origins)
     subprotocols = tokens(fields.get("sec-websocket-protocol", ()))
-    if len(set(subprotocols)) != len(subprotocols) or not all(map(_is_token, subprotocols)):
+    if len(set(subprotocols)) != len(subprotocols) or not all(map(TOKEN.fullmatch, subprotocols)):
         raise BadMessage(400, "Sec-WebSocket-Protocol must list different tokens")
     try:
         offers = parse_extensions(fields.get("sec-websocket-extensions", ()))

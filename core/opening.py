@@ -22,16 +22,8 @@ from .handshake import (
     client_headers,
     wants_upgrade,
 )
-from .http import (
-    BadMessage,
-    HeadersLike,
-    HeadReader,
-    Response,
-    ResponseReader,
-    encode_response,
-    read_request,
-    text_response,
-)
+from .http import BadMessage, HeadersLike, Response, encode_response, text_response
+from .http_parser import HeadReader, ResponseReader, read_request
 from .states import OPENING, Opening, OpeningInput
 
 __all__ = ["ClientOpening", "ClientVerdict", "Invalid", "Refusal", "ServerOpening"]

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from hubbub.core import Closed, Event, Refused, http, splitter
+from hubbub.core import Closed, Event, Refused, http_parser, splitter
 from hubbub.core.frames import mask_payload
-from hubbub.core.http import HeadReader
+from hubbub.core.http_parser import HeadReader
 from hubbub.core.inbox import Inbox
 from hubbub.core.limits import Limits
 from hubbub.core.opening import ServerOpening
@@ -61,9 +61,9 @@ def plant_an_exception(patch: pytest.MonkeyPatch) -> None:
 
 def plant_a_unicode_error(patch: pytest.MonkeyPatch) -> None:
     """A header beyond ASCII raises, as in wsproto."""
-    right = http._decode_headers
+    right = http_parser._decode_headers
     patch.setattr(
-        http,
+        http_parser,
         "_decode_headers",
         lambda lines: right([(name, value.decode("ascii").encode()) for name, value in lines]),
     )

@@ -17,7 +17,7 @@ LOOPS: Mapping[str, LoopFactory] = {
     "uvloop": uvloop.new_event_loop,
 }
 
-DEADLINE = 20.0
+DEADLINE = 30.0
 """Seconds for one test: only a test that hangs comes near it."""
 
 ENDING = 5.0

@@ -1,6 +1,7 @@
 """What all connections of one event loop share: a read buffer, one timer, one flush at a turn's end."""
 
 import asyncio
+import logging
 import time
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +11,8 @@ if TYPE_CHECKING:
     from .protocol import LinkProtocol
 
 __all__ = ["Driver"]
+
+logger = logging.getLogger("hubbub.server")
 
 READ_SIZE: Final = 65536
 """The most that one read takes from a socket, in bytes."""
@@ -59,7 +62,10 @@ class Driver:
         now = self.now()
         for protocol in dirty:
             protocol.marked = False
-            protocol.flush(now)
+            try:
+                protocol.flush(now)
+            except Exception:
+                self._give_up(protocol)
             self._deadlines.set(protocol, protocol.next_timeout())
         self._arm()
 
@@ -79,6 +85,15 @@ class Driver:
         # A loop may fire a little early; what is due within its resolution is due now.
         now = self.now() + 1e-3
         for protocol in self._deadlines.due(now):
-            protocol.link.handle_timeout(now)
-            protocol.changed()
+            try:
+                protocol.link.handle_timeout(now)
+                protocol.changed()
+            except Exception:
+                self._give_up(protocol)
         self._arm()
+
+    def _give_up(self, protocol: "LinkProtocol") -> None:
+        """Something that must not raise has: this one socket is dropped, the others are served."""
+        logger.exception("a connection is dropped after an internal error")
+        if protocol.transport is not None:
+            protocol.transport.abort()

@@ -95,7 +95,7 @@ def test_the_plain_request_byte_for_byte() -> None:
         {"target": "/\xe9"},
         {"host": "a\r\nX: y"},
         {"host": "\U0001f600"},
-        {"origin": "https://a\n"},
+        {"origin": "https://a.example\n"},
         {"host": HOST, "headers": (("X-A", "1\r\nB: 2"),)},
         {"host": HOST, "headers": (("X A", "1"),)},
         {"host": HOST, "headers": (("Host", "other"),)},

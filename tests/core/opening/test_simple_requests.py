@@ -7,7 +7,8 @@ import random
 import pytest
 
 from hubbub.core import Limits
-from hubbub.core.http import BadMessage, HeadReader, _check_head, _read_any, _read_simple
+from hubbub.core.http import BadMessage
+from hubbub.core.http_parser import HeadReader, _check_head, _read_any, _read_simple
 from support.corpus import OFFERS, REQUESTS, offer_request
 from support.mutations import mutate_http
 from support.wire import HOST, head, request

@@ -8,13 +8,15 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from websockets.exceptions import ConnectionClosed as PeerConnectionClosed
 
 from hubbub.apps.echo import echo
 from hubbub.core import outgoing
 from hubbub.core.deflate import Deflate
 from hubbub.core.errors import LocalProtocolError
+from hubbub.core.handshake import ServerOptions
 from hubbub.core.limits import Limits
-from hubbub.transports.asyncio import ConnectionClosed, ServerConnection, broadcast
+from hubbub.transports.asyncio import ConnectionClosed, ServerConnection, broadcast, serve
 from support.loops import until
 from support.peers import TEXT, Frame, client, raw_peer, serving
 from support.wire import text
@@ -337,3 +339,29 @@ async def test_one_bad_connection_does_not_disturb_the_others() -> None:
             await healthy.send(str(number))
             assert await healthy.recv() == str(number)
             assert time.monotonic() - before < 5
+
+
+async def test_an_internal_error_costs_one_connection(caplog: pytest.LogCaptureFixture) -> None:
+    """If a machine raises, its socket is dropped with one line in the log, and the others go on."""
+    pings = 0
+
+    def entropy(size: int) -> bytes:
+        nonlocal pings
+        pings += 1
+        if pings == 1:
+            raise OSError("no entropy")
+        return bytes(size)
+
+    limits = Limits(ping_interval=0.05)
+    async with serve(
+        echo, "127.0.0.1", 0, options=ServerOptions(limits=limits), entropy=entropy
+    ) as server:
+        async with client(server) as first:
+            with pytest.raises(PeerConnectionClosed):
+                await first.recv()
+        async with client(server) as second:
+            await until(lambda: pings >= 3)
+            await second.send("still there")
+            assert await second.recv() == "still there"
+    lines = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert lines == ["a connection is dropped after an internal error"]
