@@ -50,8 +50,13 @@ class Timers:
         self.stopped = False
         """Whether `stop` was called and `go_on` was not."""
 
-    def arm(self, timer: Timer, now: float, timeout: float) -> None:
-        """Let `timer` expire `timeout` seconds after `now`, instead of any earlier arming."""
+    def arm(self, timer: Timer, now: float, timeout: float | None) -> None:
+        """Let `timer` expire `timeout` seconds after `now`, instead of any earlier arming.
+
+        None is a timeout that is switched off: nothing is armed.
+        """
+        if timeout is None:
+            return
         if self.stopped and timer in _STAND_STILL:
             now = self._stopped_at  # `go_on` adds what passed since
         self._at[timer] = now + timeout

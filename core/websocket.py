@@ -21,20 +21,19 @@ messages, be it the peer's Close frame or bytes that fail the connection.
 from typing import Final
 
 from .closing import ClosingHandshake
-from .deflate import Agreement, Inflater
+from .deflate import Agreement
 from .errors import LocalProtocolError
-from .events import BinaryMessage, Close, Closed, Event, Pong, Requested, TextMessage
+from .events import Close, Closed, Event, Pong, Requested
 from .frames import MAX_REASON, CloseCode, Opcode, close_payload
 from .handshake import ClientOptions, ServerOptions
 from .http import HeadersLike, Response, text_response
 from .inbox import Inbox
 from .keepalive import Keepalive
-from .limits import TokenBucket
 from .link import End
 from .opening import ClientOpening, ClientVerdict, Invalid, Refusal, ServerOpening
 from .outgoing import PreparedMessage
+from .receiver import Receiver
 from .sender import Entropy, Sender
-from .splitter import Failure, FrameSplitter, Item, PingFrame, PongFrame
 from .states import Closing, Opening, State
 from .timeouts import Timer, Timers
 
@@ -57,10 +56,7 @@ class WebSocket:
     """
 
     __slots__ = (
-        "_assembling",
         "_closing",
-        "_control",
-        "_discarded",
         "_drained",
         "_entropy",
         "_eof",
@@ -69,8 +65,8 @@ class WebSocket:
         "_now",
         "_opening",
         "_options",
+        "_receiver",
         "_sender",
-        "_splitter",
         "_timers",
         "_unanswered",
     )
@@ -85,11 +81,8 @@ class WebSocket:
         self._inbox = Inbox(options.limits)
         self._timers = Timers()
         self._keepalive = Keepalive()
-        self._control: TokenBucket | None = None
-        self._splitter: FrameSplitter | None = None
-        self._assembling: int | None = None
+        self._receiver: Receiver | None = None
         self._closing = ClosingHandshake()
-        self._discarded = 0
         self._drained = 0
         self._eof = False
         self._unanswered = False
@@ -155,8 +148,8 @@ class WebSocket:
         if self._timers.stopped:
             self._sync(now)
         self._keepalive.heard = True
-        if self._splitter is not None:
-            self._receive_frames(self._splitter, data)
+        if self._receiver is not None:
+            self._receive_frames(self._receiver, data)
         elif self._opening is not None:
             self._receive_opening(self._opening, data)
         else:
@@ -299,9 +292,9 @@ class WebSocket:
         response, early = opening.accept(subprotocol, headers)
         self._unanswered = False
         self._sender.out.append(response)
-        splitter = self._open(opening.agreement)
+        receiver = self._open(opening.agreement)
         if early:
-            self._receive_frames(splitter, early)
+            self._receive_frames(receiver, early)
         self._sync(now)
         return True
 
@@ -386,6 +379,8 @@ class WebSocket:
             self._closing.send(Close(code, reason))
             self._sender.write(Opcode.CLOSE, payload)
             self._inbox.held = False
+            if self._receiver is not None:
+                self._receiver.discarding = True
             self._timers.disarm_all()
             self._arm(Timer.CLOSE, self._options.limits.close_timeout)
         self._sync(now)
@@ -404,84 +399,34 @@ class WebSocket:
         verdict = opening.receive(data)
         if isinstance(verdict, ClientVerdict):
             self._inbox.push([verdict.event])
-            splitter = self._open(verdict.agreement)
+            receiver = self._open(verdict.agreement)
             if verdict.rest:
-                self._receive_frames(splitter, verdict.rest)
+                self._receive_frames(receiver, verdict.rest)
         elif isinstance(verdict, Refusal):
             self._refuse(verdict)
         elif isinstance(verdict, Invalid):
             self._end(verdict.cause)
 
-    def _open(self, agreement: Agreement | None) -> FrameSplitter:
-        options = self._options
-        client = self._sender.client
-        inflater = None
-        if agreement is not None:
-            inflater = Inflater.of(agreement, client=client, max_size=options.limits.max_size)
+    def _open(self, agreement: Agreement | None) -> Receiver:
         self._opening = None
         self._sender.agreement = agreement
-        self._splitter = FrameSplitter(
-            client=client,
-            limits=options.limits,
-            inflater=inflater,
-            fragments=options.fragments,
-            fast_path=options.fast_path,
+        self._receiver = Receiver(
+            self._options, agreement, self._sender, self._inbox, self._keepalive, self._timers
         )
         self._timers.disarm(Timer.OPEN)
-        self._arm(Timer.PING, options.limits.ping_interval)
-        return self._splitter
+        self._arm(Timer.PING, self._options.limits.ping_interval)
+        return self._receiver
 
-    def _receive_frames(self, splitter: FrameSplitter, data: bytes) -> None:
-        items = splitter.receive(data)
-        if splitter.only_messages:
-            messages: list[Event] = items  # type: ignore[assignment]
-            self._receive_messages(messages)
-        else:
-            self._receive_items(items)
-            self._drained += splitter.surplus
-        if splitter.began_at != self._assembling:
-            # Another message than before is half-read, or none.
-            self._assembling = splitter.began_at
-            if self._assembling is None:
-                self._timers.disarm(Timer.MESSAGE)
-            elif self._closing.state is Closing.NONE:
-                self._arm(Timer.MESSAGE, self._options.limits.message_timeout)
-
-    def _receive_messages(self, messages: list[Event]) -> None:
-        if self._closing.state is Closing.SENT:
-            self._discarded += len(messages)
-        elif messages:
-            self._inbox.push(messages)
-            if self._inbox.held:
-                self._timers.stop(self._now)
-
-    def _receive_items(self, items: list[Item]) -> None:
-        """Messages among other things."""
-        for item in items:
-            if isinstance(item, (TextMessage, BinaryMessage)):
-                self._receive_messages([item])
-            else:
-                self._receive_control(item)
-                if self._splitter is None:
-                    break
-
-    def _receive_control(self, item: Item) -> None:
-        if isinstance(item, (PingFrame, PongFrame)):
-            limits = self._options.limits
-            if self._control is None:
-                self._control = TokenBucket(limits.control_rate, limits.control_burst, self._now)
-            if not self._control.take(self._now):
-                self._fail(CloseCode.TOO_MANY, "too many control frames")
-            elif isinstance(item, PongFrame):
-                self._inbox.push(self._keepalive.receive_pong(item.payload, self._now))
-            elif self._closing.state is Closing.NONE:
-                self._sender.write_pong(item.payload)
-                self._sync(self._now)
-        elif isinstance(item, Close):
-            self._closing.receive(item)
+    def _receive_frames(self, receiver: Receiver, data: bytes) -> None:
+        end = receiver.receive(data, self._now)
+        if end is None:
+            return
+        self._drained += receiver.surplus
+        if isinstance(end, Close):
+            self._closing.receive(end)
             self._close_soon()
-        elif isinstance(item, Failure):
-            self._fail(item.code, item.reason)
+        else:
+            self._fail(end.code, end.reason)
 
     # Inside: the end.
 
@@ -500,7 +445,7 @@ class WebSocket:
         if self._closing.state is Closing.OVER:
             self._over("")
             return
-        self._splitter = None
+        self._receiver = None
         self._inbox.held = False
         self._keep_only_write_timer()
         if self._inbox:
@@ -544,8 +489,9 @@ class WebSocket:
             self._tell(cause)
 
     def _tell(self, cause: str) -> None:
-        self._inbox.push([self._closing.tell(cause, self._discarded)])
-        self._opening = self._splitter = None
+        discarded = 0 if self._receiver is None else self._receiver.discarded
+        self._inbox.push([self._closing.tell(cause, discarded)])
+        self._opening = self._receiver = None
 
     def _end_timeout(self) -> float:
         limits = self._options.limits
@@ -558,8 +504,7 @@ class WebSocket:
     # Inside: time.
 
     def _arm(self, timer: Timer, timeout: float | None) -> None:
-        if timeout is not None:
-            self._timers.arm(timer, self._now, timeout)
+        self._timers.arm(timer, self._now, timeout)
 
     def _keep_only_write_timer(self) -> None:
         self._timers.keep_only(Timer.WRITE)
@@ -605,8 +550,8 @@ class WebSocket:
                 self._fail_now(CloseCode.POLICY_VIOLATION, "message not finished in time")
             case Timer.PING:
                 self._arm(Timer.PING, limits.ping_interval)
-                if self._splitter is not None:
-                    self._splitter.release_parser()
+                if self._receiver is not None:
+                    self._receiver.release_parser()
                 if not self._keepalive.probing:
                     self._sender.write(
                         Opcode.PING, self._keepalive.probe(self._entropy(_PROBE_SIZE))

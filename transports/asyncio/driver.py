@@ -64,8 +64,8 @@ class Driver:
             protocol.marked = False
             try:
                 protocol.flush(now)
-            except Exception:
-                self._give_up(protocol)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is one connection's
+                self._give_up(protocol, error)
             self._deadlines.set(protocol, protocol.next_timeout())
         self._arm()
 
@@ -88,12 +88,12 @@ class Driver:
             try:
                 protocol.link.handle_timeout(now)
                 protocol.changed()
-            except Exception:
-                self._give_up(protocol)
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is one connection's
+                self._give_up(protocol, error)
         self._arm()
 
-    def _give_up(self, protocol: "LinkProtocol") -> None:
+    def _give_up(self, protocol: "LinkProtocol", error: Exception) -> None:
         """Something that must not raise has: this one socket is dropped, the others are served."""
-        logger.exception("a connection is dropped after an internal error")
+        logger.error("a connection is dropped after an internal error", exc_info=error)
         if protocol.transport is not None:
             protocol.transport.abort()
