@@ -26,7 +26,7 @@ FRAME_OVERHEAD = 14
 MAX_CONTROL_PAYLOAD = 125
 MAX_REASON = MAX_CONTROL_PAYLOAD - 2
 
-_TRANSLATE_FROM = 4096
+TRANSLATE_FROM = 4096
 """Bytes from which four table look-ups beat one integer XOR: its operands then leave the L1 cache."""
 
 _XOR_TABLES = [bytes(a ^ b for a in range(256)) for b in range(256)]
@@ -117,7 +117,7 @@ def text_payload(text: str) -> bytes:
 def mask_payload(payload: bytes, key: bytes) -> bytes:
     """XOR `payload` with the repeated 4-byte `key` (RFC 6455, 5.3). It also unmasks."""
     size = len(payload)
-    if size < _TRANSLATE_FROM:
+    if size < TRANSLATE_FROM:
         # One XOR of two integers. Little-endian is measurably cheaper in CPython than big-endian.
         keys = key * ((size + 3) >> 2)
         return (int.from_bytes(payload, "little") ^ int.from_bytes(keys[:size], "little")).to_bytes(

@@ -91,11 +91,12 @@ def read_request(head: bytes, limits: Limits) -> Request:
     """
     _check_head(head, limits)
     request = _read_simple(head) or _read_any(head, limits)
-    for host in request.headers.get_all("host"):
-        if len(host) > limits.max_host:
-            raise BadMessage(400, f"Host is longer than {limits.max_host} bytes")
-        if not _HOST.fullmatch(host):
-            raise BadMessage(400, "The Host header is not valid")
+    for name, value in request.headers.lines:
+        if name == "host":
+            if len(value) > limits.max_host:
+                raise BadMessage(400, f"Host is longer than {limits.max_host} bytes")
+            if not _HOST.fullmatch(value):
+                raise BadMessage(400, "The Host header is not valid")
     return request
 
 

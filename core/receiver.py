@@ -80,7 +80,8 @@ class Receiver:
         items = splitter.receive(data)
         end = None
         if splitter.only_messages:
-            self._receive_messages(items, now)  # type: ignore[arg-type]  # as it says
+            if items:
+                self._queue(items, now)  # type: ignore[arg-type]  # they are, as it says
         else:
             end = self._receive_items(items, now)
         if splitter.began_at != self._assembling:
@@ -101,10 +102,10 @@ class Receiver:
         """Give memory back that an idle connection does not need."""
         self._splitter.release_parser()
 
-    def _receive_messages(self, messages: list[Event], now: float) -> None:
+    def _queue(self, messages: list[Event], now: float) -> None:
         if self.discarding:
             self.discarded += len(messages)
-        elif messages:
+        else:
             self._inbox.push(messages)
             if self._inbox.held:
                 self._timers.stop(now)
@@ -113,7 +114,7 @@ class Receiver:
         """Messages among other things."""
         for item in items:
             if isinstance(item, (TextMessage, BinaryMessage)):
-                self._receive_messages([item], now)
+                self._queue([item], now)
             elif isinstance(item, (Close, Failure)):
                 return item
             elif not self._in_budget(now):

@@ -23,7 +23,7 @@ from wsproto.extensions import Extension
 
 from .deflate import Inflater
 from .events import BinaryMessage, Close, TextMessage
-from .frames import CloseCode, mask_payload, may_be_sent
+from .frames import TRANSLATE_FROM, CloseCode, mask_payload, may_be_sent
 from .limits import Limits
 
 __all__ = ["Failure", "FrameSplitter", "Item", "PingFrame", "PongFrame"]
@@ -225,7 +225,13 @@ class FrameSplitter:
             return 0
         payload = data[payload_at:stop]
         if self._masked:
-            payload = mask_payload(payload, data[start:payload_at])
+            if size < TRANSLATE_FROM:
+                # `mask_payload`, written out: the call would cost a tenth of the whole.
+                keys = data[start:payload_at] * ((size + 3) >> 2)
+                number = int.from_bytes(payload, "little")
+                payload = (number ^ int.from_bytes(keys[:size], "little")).to_bytes(size, "little")
+            else:
+                payload = mask_payload(payload, data[start:payload_at])
         if first == _TEXT:
             try:
                 items.append(TextMessage(str(payload, "utf-8")))

@@ -34,6 +34,7 @@ from .opening import ClientOpening, ClientVerdict, Invalid, Refusal, ServerOpeni
 from .outgoing import PreparedMessage
 from .receiver import Receiver
 from .sender import Entropy, Sender
+from .splitter import Failure
 from .states import Closing, Opening, State
 from .timeouts import Timer, Timers
 
@@ -148,8 +149,11 @@ class WebSocket:
         if self._timers.stopped:
             self._sync(now)
         self._keepalive.heard = True
-        if self._receiver is not None:
-            self._receive_frames(self._receiver, data)
+        receiver = self._receiver
+        if receiver is not None:
+            end = receiver.receive(data, now)
+            if end is not None:
+                self._receive_end(receiver, end)
         elif self._opening is not None:
             self._receive_opening(self._opening, data)
         else:
@@ -294,7 +298,7 @@ class WebSocket:
         self._sender.out.append(response)
         receiver = self._open(opening.agreement)
         if early:
-            self._receive_frames(receiver, early)
+            self._receive_early(receiver, early)
         self._sync(now)
         return True
 
@@ -401,7 +405,7 @@ class WebSocket:
             self._inbox.push([verdict.event])
             receiver = self._open(verdict.agreement)
             if verdict.rest:
-                self._receive_frames(receiver, verdict.rest)
+                self._receive_early(receiver, verdict.rest)
         elif isinstance(verdict, Refusal):
             self._refuse(verdict)
         elif isinstance(verdict, Invalid):
@@ -417,10 +421,14 @@ class WebSocket:
         self._arm(Timer.PING, self._options.limits.ping_interval)
         return self._receiver
 
-    def _receive_frames(self, receiver: Receiver, data: bytes) -> None:
+    def _receive_early(self, receiver: Receiver, data: bytes) -> None:
+        """Frames that came right behind the other side's part of the handshake."""
         end = receiver.receive(data, self._now)
-        if end is None:
-            return
+        if end is not None:
+            self._receive_end(receiver, end)
+
+    def _receive_end(self, receiver: Receiver, end: Close | Failure) -> None:
+        """A Close frame, or what fails the connection."""
         self._drained += receiver.surplus
         if isinstance(end, Close):
             self._closing.receive(end)

@@ -301,7 +301,7 @@ def held_bytes(ws: WebSocket) -> int:
     """
     limits = ws._options.limits
     held = ws.bytes_to_send + ws._inbox._unread + _EVENT * len(ws._inbox._events)
-    splitter = ws._splitter
+    splitter = None if ws._receiver is None else ws._receiver._splitter
     if splitter is not None:
         held += _at_most("half a frame", len(splitter._tail) + len(splitter._header), _LONGEST_TAIL)
         if splitter._parts is not None:
