@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from hubbub.core import Closed, Event, Refused, http_parser, splitter
-from hubbub.core.frames import mask_payload
+from hubbub.core import BinaryMessage, Closed, Event, Refused, http_parser, splitter
 from hubbub.core.http_parser import HeadReader
 from hubbub.core.inbox import Inbox
 from hubbub.core.limits import Limits
@@ -49,14 +48,14 @@ def test_a_number_replays_its_input(area: str) -> None:
 
 
 def plant_an_exception(patch: pytest.MonkeyPatch) -> None:
-    """A frame of eleven bytes raises."""
+    """A binary message of eleven bytes raises."""
 
-    def faulty(payload: bytes, key: bytes) -> bytes:
-        if len(payload) == 11:
-            raise IndexError(payload)
-        return mask_payload(payload, key)
+    def faulty(data: bytes, final: bool = True) -> BinaryMessage:
+        if len(data) == 11:
+            raise IndexError(data)
+        return BinaryMessage(data, final)
 
-    patch.setattr(splitter, "mask_payload", faulty)
+    patch.setattr(splitter, "BinaryMessage", faulty)
 
 
 def plant_a_unicode_error(patch: pytest.MonkeyPatch) -> None:
