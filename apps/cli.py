@@ -2,6 +2,7 @@
 
 import sys
 from enum import StrEnum
+from importlib.metadata import version
 from typing import Annotated, Literal, NoReturn
 
 import msgspec
@@ -31,8 +32,21 @@ app = typer.Typer(
 )
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"hubbub {version('hubbub')}")
+        raise typer.Exit
+
+
 @app.callback()
-def hubbub() -> None:
+def hubbub(
+    show_version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
     """Real-time messaging over WebSocket."""
 
 
@@ -139,10 +153,11 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
     except typer.TyperException as error:
-        message = " ".join(error.format_message().split()).rstrip(".")
+        message = " ".join(error.format_message().split()).replace("Value error, ", "").rstrip(".")
         if not message:  # no arguments at all: the help was printed, and says it all
             sys.exit(error.exit_code)
-        _fail(f"{message}; see hubbub --help", error.exit_code)
+        command = " ".join(word for word in sys.argv[1:2] if word == "serve")
+        _fail(f"{message}; see hubbub {command} --help".replace("  ", " "), error.exit_code)
     except StartError as error:
         _fail(str(error), 1)
     except (typer.Abort, KeyboardInterrupt):

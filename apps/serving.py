@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import logging
 import os
 import signal
 import ssl
@@ -15,6 +16,9 @@ from ..core.handshake import ServerOptions
 from ..transports.asyncio import Handler, serve
 
 __all__ = ["Binding", "StartError", "run"]
+
+
+logger = logging.getLogger("hubbub.server")
 
 
 class Binding(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,6 +106,10 @@ def run(
         gc.freeze()
         print(f"hubbub {name} listens on {url}", flush=True)
         await asked.wait()
+        logger.info(
+            "stopping: %d connections are being closed; a second signal ends at once",
+            len(server.connections),
+        )
         server.close()
         await server.wait_closed()
 

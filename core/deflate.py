@@ -53,7 +53,7 @@ class Deflate(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     client_max_window_bits: int = 12
     """The same for the client; a client that cannot be told (no such offer) uses 15."""
     client_no_context_takeover: bool = False
-    """Make clients start afresh with each message: a connection then keeps no window between two."""
+    """Make clients start afresh with each message. A connection then keeps no window between two."""
     level: int = 6
     """zlib's level, 1 (fast) to 9 (small)."""
     mem_level: int = 5

@@ -27,7 +27,7 @@ class Requested(msgspec.Struct, frozen=True):
     subprotocols: tuple[str, ...]
     """What the client offers, in its order of preference."""
     subprotocol: str | None
-    """The first of ours that it offers: what `accept` takes unless told otherwise."""
+    """The first of ours that it offers, which `accept` takes unless told otherwise."""
 
 
 class Accepted(msgspec.Struct, frozen=True):
@@ -89,9 +89,9 @@ class Closed(msgspec.Struct, frozen=True, kw_only=True):
     sent: Close | None
     received: Close | None
     received_first: bool
-    """Where both were exchanged: whether the peer closed first."""
+    """Whether the peer closed first, where both sent a Close frame."""
     cause: str
-    """Why, in words, for a log: safe to print, says nothing that the peer chose."""
+    """Why, in words, for a log. It is safe to print and says nothing that the peer chose."""
     discarded: int
     """Messages that arrived after our own Close frame and were thrown away."""
 

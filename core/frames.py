@@ -13,6 +13,7 @@ __all__ = [
     "FRAME_OVERHEAD",
     "CloseCode",
     "Opcode",
+    "binary_payload",
     "close_payload",
     "encode_frame",
     "mask_payload",
@@ -112,6 +113,18 @@ def text_payload(text: str) -> bytes:
             f"text with a lone surrogate at index {error.start} cannot be sent: "
             "replace it, or send bytes"
         ) from error
+
+
+def binary_payload(data: bytes | bytearray | memoryview) -> bytes:
+    """`data` as bytes.
+
+    Raises:
+        TypeError: it is no bytes. `bytes(5)`, five zeros, is what nobody means.
+    """
+    try:
+        return data if type(data) is bytes else bytes(memoryview(data))
+    except TypeError:
+        raise TypeError(f"a message is str or bytes, not {type(data).__name__}") from None
 
 
 def mask_payload(payload: bytes, key: bytes) -> bytes:

@@ -6,6 +6,7 @@ A request or response is read by `hubbub.core.http`; here it is decided what it 
 import base64
 import binascii
 import hashlib
+import re
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, Literal
@@ -83,6 +84,16 @@ def encode_handshake_headers(headers: HeadersLike) -> bytes:
     return encode_headers(lines)
 
 
+_ORIGIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#@\s]+")
+
+
+def _expect(options: object, name: str, kind: object, words: str) -> None:
+    """Tell a wrong option when it is set, not when the first peer comes."""
+    value = getattr(options, name)
+    if not isinstance(value, kind):  # type: ignore[arg-type]
+        raise LocalProtocolError(f"{name}={value!r}: must be {words}")
+
+
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """What one side of many connections is set up with; one object serves them all."""
 
@@ -99,6 +110,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Read simple frames without wsproto. Off only to compare."""
 
     def __post_init__(self) -> None:
+        _expect(self, "limits", Limits, "a Limits()")
+        _expect(self, "deflate", Deflate | None, "a Deflate(), or None")
+        _expect(self, "subprotocols", tuple, "a tuple of names")
         encode_handshake_headers(self.headers)
         for name in self.subprotocols:
             if not TOKEN.fullmatch(name):
@@ -118,9 +132,18 @@ class ServerOptions(Options, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         Options.__post_init__(self)
+        if self.origins not in ("same-host", None):
+            _expect(self, "origins", tuple, "a tuple of origins, 'same-host' or None")
+            for origin in self.origins or ():
+                if not _ORIGIN.fullmatch(origin):
+                    raise LocalProtocolError(
+                        f"origins: {origin!r} must be written scheme://host or scheme://host:port"
+                    )
         for path, response in self.routes.items():
             if not path.startswith("/"):
-                raise LocalProtocolError(f"route {path!r} must begin with '/'")
+                raise LocalProtocolError(f"routes: {path!r} must begin with '/'")
+            if not isinstance(response, Response):  # pyright: ignore[reportUnnecessaryIsInstance]
+                raise LocalProtocolError(f"routes: {path!r} needs a Response, see respond()")
             encode_response(response)
 
 

@@ -89,7 +89,7 @@ class Request(msgspec.Struct, frozen=True):
 
     method: str
     target: str
-    """Origin form: a path and perhaps a query, ASCII. It may hold a token: don't log it whole."""
+    """A path and perhaps a query, in ASCII. The query may hold a token, so don't log it whole."""
     headers: Headers
     version: str = "1.1"
 

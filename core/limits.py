@@ -97,8 +97,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
             value = getattr(self, name)
-            if value is None:
+            if value is None and name in _OPTIONAL:
                 continue
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                raise ValueError(f"{name}={value!r}: must be a number")  # noqa: TRY004 - as the others
             if name.endswith(("_timeout", "_interval", "_rate")):
                 if not 0 < value < float("inf"):
                     off = " (None switches it off)" if name in _OPTIONAL else ""
@@ -137,7 +139,14 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
 
 _OPTIONAL = frozenset(
-    {"open_timeout", "ping_interval", "ping_timeout", "message_timeout", "write_timeout"}
+    {
+        "max_size",
+        "open_timeout",
+        "ping_interval",
+        "ping_timeout",
+        "message_timeout",
+        "write_timeout",
+    }
 )
 
 

@@ -33,7 +33,7 @@ class End(Enum):
     """What a link wants done to its socket once everything that it gave out is written."""
 
     HALF_CLOSE = "half close"
-    """Shut the sending side down and go on reading: the peer then gets our last bytes, and no reset."""
+    """Shut the sending side down and read on, so that the peer gets our last bytes and no reset."""
     CLOSE = "close"
     """Close the socket. The link is done; bytes that are still unwritten get a moment, not for ever."""
 

@@ -1,7 +1,7 @@
 """What waits to be sent on one connection, and messages that are encoded once for many."""
 
 from .deflate import Agreement, Deflate, compress
-from .frames import Opcode, encode_frame, text_payload
+from .frames import Opcode, binary_payload, encode_frame, text_payload
 
 __all__ = ["Outgoing", "PreparedMessage"]
 
@@ -83,7 +83,7 @@ class PreparedMessage:
         if isinstance(message, str):
             self._opcode, self._payload = Opcode.TEXT, text_payload(message)
         else:
-            self._opcode, self._payload = Opcode.BINARY, bytes(memoryview(message))
+            self._opcode, self._payload = Opcode.BINARY, binary_payload(message)
         self.frame = encode_frame(self._opcode, self._payload)
         """The frame for receivers without compression."""
         self._compressed: dict[tuple[int, Deflate], bytes] = {}

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from .deflate import Agreement, Compressor, compress
 from .errors import LocalProtocolError
-from .frames import Opcode, encode_frame, text_payload
+from .frames import Opcode, binary_payload, encode_frame, text_payload
 from .handshake import ClientOptions, Options
 from .outgoing import Outgoing, PreparedMessage
 
@@ -34,8 +34,7 @@ class Sender:
         if isinstance(data, str):
             opcode, payload = Opcode.TEXT, text_payload(data)
         else:
-            # By way of memoryview, because bytes(5) is five zeros and no error.
-            opcode, payload = Opcode.BINARY, bytes(memoryview(data))
+            opcode, payload = Opcode.BINARY, binary_payload(data)
         self._check_room()
         first = self._fragmented is None
         if not first and self._fragmented is not opcode:

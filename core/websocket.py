@@ -109,7 +109,7 @@ class WebSocket:
 
     @property
     def can_send(self) -> bool:
-        """Whether messages may be sent: the connection is open and we have not sent a Close frame."""
+        """Whether messages may be sent, that is, it is open and we have sent no Close frame."""
         return self._opening is None and self._closing.state in (Closing.NONE, Closing.DUE)
 
     @property
@@ -134,7 +134,7 @@ class WebSocket:
 
     @property
     def write_paused(self) -> bool:
-        """Whether more than `write_limit` bytes wait: a writer should wait until they are taken."""
+        """Whether more than `write_limit` bytes wait. A writer should then wait too."""
         return self._sender.out.size > self._options.limits.write_limit
 
     # Link: bytes and time in.
@@ -276,8 +276,8 @@ class WebSocket:
         """Server: open the WebSocket that a `Requested` event asked for.
 
         Returns:
-            Whether it is open. False if the handshake ended while the event waited: the peer left,
-            the time was up. Then nothing was done.
+            Whether it is open. It is not if the handshake ended while the event waited, because the
+            peer left or the time was up; then nothing was done.
 
         Args:
             now: the time.

@@ -17,9 +17,13 @@ exclude_patterns = ["_build", "examples"]
 myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 3
 
-autodoc_default_options = {"members": True, "member-order": "bysource"}
+# Members are named where a module holds more than what is public.
+autodoc_default_options = {"member-order": "bysource"}
 autodoc_typehints = "description"
 autodoc_preserve_defaults = True
+
+# Single backticks in docstrings are code.
+default_role = "code"
 
 html_theme = "furo"
 html_title = "hubbub"

@@ -48,6 +48,19 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
     silent_from: float | None = None
     """When everything that is sent begins to vanish, as if a cable was pulled."""
 
+    def __post_init__(self) -> None:
+        for name, lowest in (("latency", 0), ("chunk", 1)):
+            pair: object = getattr(self, name)
+            match pair:
+                case (int() | float() as least, int() | float() as most) if lowest <= least <= most:
+                    pass
+                case _:
+                    raise ValueError(
+                        f"{name}={pair!r}: must be (least, most) with {lowest} <= least <= most"
+                    )
+        if self.window < 1:
+            raise ValueError(f"window={self.window!r}: must be at least 1 byte")
+
 
 PERFECT: Final = Network()
 """A network that harms nothing."""

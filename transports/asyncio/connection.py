@@ -16,7 +16,7 @@ from .protocol import LinkProtocol
 __all__ = ["Message", "ServerConnection", "broadcast"]
 
 Message = str | bytes
-"""What is received: text or bytes."""
+"""What is received, text or bytes."""
 
 Sendable = str | bytes | bytearray | memoryview
 """What can be sent as one message or fragment."""
@@ -50,7 +50,10 @@ class ServerConnection:
         """What was agreed on, or None."""
         transport = protocol.transport
         self.remote_address: Any = transport.get_extra_info("peername") if transport else None
-        """The peer's address: host and port first for TCP."""
+        """The peer's address, for TCP with host and port first."""
+
+    def __repr__(self) -> str:
+        return f"<ServerConnection {self.remote_address} {self.state.value}>"
 
     # What it is.
 

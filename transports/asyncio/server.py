@@ -1,6 +1,7 @@
 """`serve(handler)` on asyncio."""
 
 import asyncio
+import inspect
 import logging
 import os
 import socket as stdlib_socket
@@ -214,6 +215,9 @@ class serve:  # noqa: N801 - a function to its users, as in `websockets`
         backlog: int = 1024,
         entropy: Entropy = os.urandom,
     ) -> None:
+        call = getattr(handler, "__call__", None)  # noqa: B004 - of an object, such as a Chat
+        if not (inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(call)):
+            raise TypeError("the handler must be a coroutine function: write `async def`")
         self._handler = handler
         self._options = options if options is not None else ServerOptions()
         self._entropy = entropy
