@@ -14,7 +14,42 @@ LogFormat = Literal["text", "json"]
 
 def _escape(text: str) -> str:
     """`text` without anything that a terminal or a line-oriented tool could take for more than text."""
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    # Not the codec `unicode_escape`: importing it takes a file, and files may have run out.
+    return "".join(c if c.isprintable() else _code(ord(c)) for c in text)
+
+
+_SHORT = {9: "\\t", 10: "\\n", 13: "\\r"}
+
+
+def _code(number: int) -> str:
+    if number in _SHORT:
+        return _SHORT[number]
+    return f"\\x{number:02x}" if number < 256 else f"\\u{number:04x}"
+
+
+class _Once(logging.Filter):
+    """Lets one of several equal errors through, the next after a second, and says how many there were.
+
+    A server without free descriptors fails to accept hundreds of times a second.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last = ("", 0.0, 0)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.levelno < logging.ERROR:
+            return True
+        text, at, dropped = self._last
+        if record.msg == text and record.created - at < 1.0:
+            self._last = (text, at, dropped + 1)
+            return False
+        if record.msg == text and dropped:
+            record.msg = f"{record.msg} (and {dropped} times more)"
+            self._last = (text, record.created, 0)
+        else:
+            self._last = (record.msg, record.created, 0)
+        return True
 
 
 def _time(record: logging.LogRecord) -> str:
@@ -53,4 +88,5 @@ def set_up_logging(level: str, form: LogFormat) -> None:
     """Write log lines of `level` and above to standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonFormatter() if form == "json" else _TextFormatter())
+    handler.addFilter(_Once())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

@@ -94,7 +94,7 @@ def run(
     async def main() -> None:
         try:
             server = await serve(handler, binding.host, binding.port, options=options, ssl=context)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:
             raise StartError(
                 f"cannot listen on {binding.host} port {binding.port}: {_reason(error)}"
             ) from error
@@ -104,7 +104,10 @@ def run(
         # The command line's libraries are some 40,000 objects that every full collection would walk.
         gc.collect()
         gc.freeze()
-        print(f"hubbub {name} listens on {url}", flush=True)
+        try:
+            print(f"hubbub {name} listens on {url}", flush=True)
+        except OSError as error:
+            raise StartError(f"cannot write to standard output: {_reason(error)}") from error
         await asked.wait()
         logger.info(
             "stopping: %d connections are being closed; a second signal ends at once",
@@ -117,7 +120,9 @@ def run(
         runner.run(main())
 
 
-def _reason(error: OSError) -> str:
+def _reason(error: OSError | UnicodeError) -> str:
+    if isinstance(error, UnicodeError):
+        return "not the name of a host"
     # asyncio words the common failures at length and repeats the address; errno says it better.
     # What failed to resolve has a negative errno and good words of its own.
     if error.errno is not None and error.errno > 0:

@@ -37,6 +37,9 @@ __all__ = [
 NAME: Final = "permessage-deflate"
 _TAIL: Final = b"\x00\x00\xff\xff"
 _Utf8Decoder: Final = codecs.getincrementaldecoder("utf-8")
+_MAX_RESTARTS: Final = 1024
+"""Blocks marked as the last in one message; each starts zlib anew. Senders make one, or none."""
+
 _MIN_BITS: Final = 9
 """zlib cannot write raw deflate with a window of 8 bits, so an offer that demands 8 is declined."""
 
@@ -230,6 +233,8 @@ class _Decompress(Protocol):
     @property
     def unused_data(self) -> bytes: ...
 
+    def copy(self) -> "_Decompress": ...
+
     def decompress(self, data: bytes, max_length: int = ..., /) -> bytes: ...
 
 
@@ -268,6 +273,8 @@ class Inflater(Extension):
         self._passes = False
         """Whether the frame is none of ours: a control frame, or one that may not come now."""
         self._size = 0
+        self._restarts = 0
+        """Blocks of this message that were marked as the last."""
         self._decoder: codecs.IncrementalDecoder | None = None
 
     @classmethod
@@ -306,7 +313,7 @@ class Inflater(Extension):
         self._passes = control or continues is not self._open
         if not self._passes and not continues:
             self._compressed = rsv.rsv1
-            self._size = 0
+            self._size = self._restarts = 0
             text = self._compressed and opcode is WsprotoOpcode.TEXT
             self._decoder = _Utf8Decoder() if text else None
         return RsvBits(True, False, False)
@@ -344,9 +351,12 @@ class Inflater(Extension):
             if self._max_size is not None:
                 most = self._max_size - self._size
                 if not most:
-                    # Only whether one byte more comes counts now. zlib looks at what is behind that byte,
-                    # so it sees one byte of input at a time: how the stream was cut must not decide
-                    # whether wrong data there is told by 1007 or 1009.
+                    # Only whether one byte more comes counts now.
+                    if self._gives_nothing(data[at:]):
+                        return inflated
+                    # zlib looks at what is behind that byte, so it sees one byte of input at a time:
+                    # how the stream was cut must not decide whether wrong data there is told by 1007
+                    # or 1009. This way soon ends the message.
                     stop, most = at + 1, 1
             try:
                 piece = self._zlib.decompress(data[at:stop], most)
@@ -372,4 +382,22 @@ class Inflater(Extension):
                 # A block marked as the last (RFC 7692, 7.2.3.5). zlib would swallow all that follows
                 # without a word. Its sender has started afresh behind it, so we do.
                 self._zlib = None
+                self._restarts += 1
+                if self._restarts > _MAX_RESTARTS:
+                    return CloseReason.MESSAGE_TOO_BIG
         return inflated
+
+    def _gives_nothing(self, data: bytes) -> bool:
+        """Whether `data` is consumed without output, error or end, as the tail of a message is.
+
+        Tried on a copy: if it is not so, nothing has happened.
+        """
+        assert self._zlib is not None
+        tried = self._zlib.copy()
+        try:
+            if tried.decompress(data, 1) or tried.eof:
+                return False
+        except zlib.error:
+            return False
+        self._zlib = tried
+        return True

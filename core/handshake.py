@@ -84,7 +84,7 @@ def encode_handshake_headers(headers: HeadersLike) -> bytes:
     return encode_headers(lines)
 
 
-_ORIGIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^/?#@\s]+")
+_ORIGIN: Final = re.compile(r"null|[A-Za-z][A-Za-z0-9+.-]*://[^/?#@\s]+")
 
 
 def _expect(options: object, name: str, kind: object, words: str) -> None:

@@ -105,8 +105,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 if not 0 < value < float("inf"):
                     off = " (None switches it off)" if name in _OPTIONAL else ""
                     raise ValueError(f"{name}={value!r}: must be a number above 0{off}")
-            elif value < 1 or value != int(value):
+            elif not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name}={value!r}: must be a whole number of at least 1")
+        if self.max_write_buffer < self.write_limit:
+            raise ValueError(
+                f"max_write_buffer={self.max_write_buffer!r}: must be at least write_limit, "
+                f"which is {self.write_limit!r}"
+            )
 
     def worst_case_bytes(self, connections: int) -> int:
         """An upper bound, in bytes, for what `connections` connections can make the core hold.
@@ -115,7 +120,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         assembled, twice, because its parts and the whole exist together for a moment, and four times
         as much for text, since one character beyond the Basic Multilingual Plane makes CPython use
         four bytes for all; messages that wait for the application, with what one more read may add;
-        pongs; frames that wait to be sent. Left out: the adapter's socket and task, the inflation
+        pongs; frames that wait to be sent, the last one as large as `max_size`. Left out: larger
+        messages that the application itself sends, the adapter's socket and task, the inflation
         window (at most 44 KiB where compression was agreed), and what the application keeps.
 
         Raises:

@@ -4,14 +4,18 @@ A *link* is what an adapter drives for one socket. It knows neither socket, cloc
 and the time go in; bytes, the next timeout and the wish to end come out. The verbs are those of h11,
 websockets and aioquic.
 
-What the adapter does::
+What the adapter does:
+
+.. code-block:: text
 
     accepted          make the link
     bytes             link.receive_data(data, now); read on only while link.wants_read
     end of stream     link.receive_eof(now); error, or closed: link.connection_lost(now)
     writable          write link.data_to_send(now); obey link.end
+    not writable      link.handle_timeout(now) instead, which tells the time
     timer             link.handle_timeout(now)
-    after each        take the events, act on them; then data_to_send, link.end and next_timeout() again
+    after each        take the events, act on them; then data_to_send,
+                      link.end and next_timeout() again
 
 What the link promises:
 
@@ -24,9 +28,12 @@ What the link promises:
 """
 
 from enum import Enum
-from typing import Protocol
+from typing import Final, Protocol
 
-__all__ = ["End", "Link"]
+__all__ = ["LINGER", "End", "Link"]
+
+LINGER: Final = 2.0
+"""Seconds that an adapter lets a closed socket send what is still unwritten."""
 
 
 class End(Enum):

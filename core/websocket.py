@@ -471,19 +471,24 @@ class WebSocket:
 
     def _over(self, cause: str) -> None:
         """The closing handshake is complete, or never will be: only last bytes leave now."""
-        self._keep_only_write_timer()
+        self._last_bytes_leave()
         self._tell(cause)
 
     def _refuse(self, refusal: Refusal) -> None:
         """The handshake ended with an HTTP response."""
         self._inbox.push([refusal.event])
         self._closing.refuse()
-        self._keep_only_write_timer()
         self._drained += refusal.surplus
         if refusal.encoded:
             self._sender.out.append(refusal.encoded)
         self._opening = None
-        self._sync(self._now)
+        self._last_bytes_leave()
+
+    def _last_bytes_leave(self) -> None:
+        """From here to the end one timer is always armed, WRITE while bytes wait, else DRAIN."""
+        self._keep_only_write_timer()
+        if not self._sender.out:
+            self._arm(Timer.DRAIN, self._end_timeout())
 
     def _end(self, cause: str) -> None:
         """The socket is gone or to be closed now. Events that wait can still be taken."""
@@ -560,11 +565,15 @@ class WebSocket:
                 self._arm(Timer.PING, limits.ping_interval)
                 if self._receiver is not None:
                     self._receiver.release_parser()
-                if not self._keepalive.probing:
+                # While we don't read, no pong can come; the next ping tells the peer that we live.
+                if not self._keepalive.probing or self._timers.stopped:
                     self._sender.write(
                         Opcode.PING, self._keepalive.probe(self._entropy(_PROBE_SIZE))
                     )
                     self._sync(self._now)
+                    # Armed anew when the ping leaves. If it can't, because the peer does not read,
+                    # the silence from now on counts.
+                    self._arm(Timer.PONG, limits.ping_timeout)
 
     # Inside: sending.
 

@@ -14,12 +14,9 @@ from typing import Final
 
 import msgspec
 
-from ..core.link import End, Link
+from ..core.link import LINGER, End, Link
 
 __all__ = ["PERFECT", "Endpoint", "Network", "SimulatedLink", "Stuck", "seeded_entropy"]
-
-_LINGER: Final = 2.0
-"""Seconds that a closed socket may take to send what it still holds, as in the asyncio adapter."""
 
 _ROUNDS: Final = 100_000
 """Callbacks at one moment after which a simulation is taken to go in circles."""
@@ -165,7 +162,9 @@ class SimulatedLink:
             return
         for side in self._sides:
             timeout = side.link.next_timeout()
-            if side.closed_at is None and timeout is not None and timeout <= self.now:
+            if side.closed_at is not None or side.stalled:
+                continue
+            if timeout is not None and timeout <= self.now:
                 side.link.handle_timeout(self.now)
                 self._changed(side)
 
@@ -187,7 +186,7 @@ class SimulatedLink:
             self._deliver(side, b"")
         if end is End.CLOSE:
             if side.outbound:
-                self.call_at(self.now + _LINGER, lambda: self._lose(side))
+                self.call_at(self.now + LINGER, lambda: self._lose(side))
             else:
                 self._lose(side)
             return

@@ -22,7 +22,7 @@ class Connection:
             self.ws.connection_lost(now)
 
     def handle_events(self, now: float) -> None:
-        while (event := self.ws.next_event()) is not None:
+        while not self.ws.write_paused and (event := self.ws.next_event()) is not None:
             match event:
                 case core.Requested():
                     self.ws.accept(now)
@@ -30,15 +30,18 @@ class Connection:
                     self.ws.send(message, now)  # your program goes here
 
     def write(self, now: float) -> None:
+        self.handle_events(now)
         try:
             while self.unsent or (taken := self.ws.data_to_send(now)):
                 self.unsent = self.unsent or b"".join(taken)
                 self.unsent = self.unsent[self.sock.send(self.unsent) :]
+                self.handle_events(now)  # there may be room for more answers
             if self.ws.end is core.End.HALF_CLOSE:
                 self.sock.shutdown(socket.SHUT_WR)
-        except OSError as error:
-            if not isinstance(error, BlockingIOError):
-                self.ws.connection_lost(now)
+        except BlockingIOError:
+            self.ws.handle_timeout(now)  # it tells the machine the time, as data_to_send does
+        except OSError:
+            self.ws.connection_lost(now)
 
     def wanted(self) -> int:
         if self.ws.end is core.End.CLOSE:
@@ -56,18 +59,14 @@ def serve(port: int) -> None:
         due = deadlines.next()
         ready = selector.select(None if due is None else max(0.0, due - time.monotonic()))
         now = time.monotonic()
-        touched = deadlines.due(now)
-        for connection in touched:
+        for connection in (touched := deadlines.due(now)):
             connection.ws.handle_timeout(now)
         for key, mask in ready:
-            if key.fileobj is listener:
-                touched.append(Connection(listener.accept()[0]))
-                continue
-            if mask & EVENT_READ:
-                key.data.read(now)
-            touched.append(key.data)
+            connection = key.data or Connection(listener.accept()[0])
+            if key.data and mask & EVENT_READ:
+                connection.read(now)
+            touched.append(connection)
         for connection in dict.fromkeys(touched):
-            connection.handle_events(now)
             connection.write(now)
             if connection.sock in selector.get_map():
                 selector.unregister(connection.sock)

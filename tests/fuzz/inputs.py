@@ -56,6 +56,7 @@ _TINY = Limits(
     max_pending_pings=1,
     control_burst=1,
     control_rate=0.001,
+    write_limit=1,
     max_write_buffer=1,
     drain_size=1,
     max_body=1,

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from ...core.events import BinaryMessage, Closed, TextMessage
 from ...core.http import Request
@@ -20,6 +20,10 @@ Message = str | bytes
 
 Sendable = str | bytes | bytearray | memoryview
 """What can be sent as one message or fragment."""
+
+
+_TURN: Final = 16
+"""Messages that a handler takes without waiting before other tasks get a turn."""
 
 
 class ServerConnection:
@@ -42,6 +46,8 @@ class ServerConnection:
         self._pings: dict[bytes, asyncio.Future[float]] = {}
         self._receiver: asyncio.Future[None] | None = None
         self._drained: asyncio.Future[None] | None = None
+        self._taken = 0
+        self._parts: list[Message] = []
         self._fragmented: asyncio.Future[None] | None = None
         self._gone: asyncio.Future[None] = driver.loop.create_future()
         self.request = request
@@ -87,23 +93,52 @@ class ServerConnection:
     async def recv(self) -> Message:
         """The next message: `str` for text, `bytes` for binary.
 
+        Where the options ask for fragments, they are joined; `recv_streaming` gives them one by one.
         Cancelling it loses nothing.
 
         Raises:
             ConnectionClosed: there is none, and none will come.
             RuntimeError: another task is receiving.
         """
+        while True:
+            data, final = await self._next_message()
+            if final and not self._parts:
+                return data
+            self._parts.append(data)
+            if final:
+                parts, self._parts = self._parts, []
+                return _join(parts)
+
+    async def recv_streaming(self) -> AsyncIterator[Message]:
+        """The next message, fragment by fragment as they arrive, if `ServerOptions.fragments` is set.
+
+        Raises:
+            ConnectionClosed: there is none, or it will not be finished.
+            RuntimeError: another task is receiving.
+        """
+        final = False
+        while not final:
+            data, final = await self._next_message()
+            yield data
+
+    async def _next_message(self) -> tuple[Message, bool]:
         if self._receiver is not None:
             raise RuntimeError("another task is receiving: let one task call recv()")
+        if self._taken >= _TURN:
+            # One read may hold thousands of messages: the others' turn. Nothing is taken yet.
+            self._taken = 0
+            await asyncio.sleep(0)
         while True:
             event = self._ws.next_event()
             if isinstance(event, (TextMessage, BinaryMessage)):
                 if self._protocol.paused or self._ws.state is not State.OPEN:
                     self._driver.mark(self._protocol)  # taking it may let reading or closing go on
-                return event.data
+                self._taken += 1
+                return event.data, event.final
             if event is None:
                 if self._ws.closed is not None:
                     raise closed_exception(self._ws.closed)
+                self._taken = 0
                 self._receiver = self._driver.loop.create_future()
                 try:
                     await self._receiver
@@ -145,11 +180,12 @@ class ServerConnection:
             TypeError: not a message.
         """
         while self._fragmented is not None:
+            self._check_open()
             await asyncio.shield(self._fragmented)
         if isinstance(message, (str, bytes, bytearray, memoryview)):
+            await self._room()  # before too: any number of tasks may send
             self._queue(cast("Sendable", message))
-            if self._ws.write_paused:
-                await self._drain()
+            await self._room()
         elif isinstance(message, AsyncIterable):
             await self._send_fragments(message)
         elif isinstance(message, Mapping):
@@ -217,6 +253,8 @@ class ServerConnection:
         if self._drained is not None and not (ws.write_paused and ws.can_send):
             _settle(self._drained)
             self._drained = None
+        if self._fragmented is not None and ws.closed is not None:
+            _settle(self._fragmented)
         if self._protocol.transport is None:
             _settle(self._gone)
 
@@ -243,12 +281,14 @@ class ServerConnection:
         self._ws.send(message, self._driver.now(), final=final)
         self._driver.mark(self._protocol)
 
-    async def _drain(self) -> None:
-        if self._drained is None:
-            self._drained = self._driver.loop.create_future()
-        await asyncio.shield(self._drained)
-        if self._ws.closed is not None:
-            raise closed_exception(self._ws.closed)
+    async def _room(self) -> None:
+        """Wait until no more than `write_limit` bytes wait for the peer."""
+        while self._ws.write_paused:
+            if self._drained is None:
+                self._drained = self._driver.loop.create_future()
+            await asyncio.shield(self._drained)
+            if self._ws.closed is not None:
+                raise closed_exception(self._ws.closed)
 
     async def _send_fragments(self, fragments: AsyncIterable[Sendable]) -> None:
         self._fragmented = self._driver.loop.create_future()
@@ -259,26 +299,31 @@ class ServerConnection:
                 if held is not None:
                     self._queue(held, final=False)
                     unfinished = True
-                    if self._ws.write_paused:
-                        await self._drain()
+                    await self._room()
                 held = fragment
             if held is not None:
                 self._queue(held)
                 unfinished = False
-                if self._ws.write_paused:
-                    await self._drain()
+                await self._room()
         except BaseException:
             if unfinished and self._ws.can_send:
                 self.close_soon(1011, "message not finished")
             raise
         finally:
-            self._fragmented.set_result(None)
+            _settle(self._fragmented)
             self._fragmented = None
 
 
 def _settle(waiter: "asyncio.Future[None]") -> None:
     if not waiter.done():
         waiter.set_result(None)
+
+
+def _join(parts: list[Message]) -> Message:
+    """Fragments of one message, which are of one type."""
+    if isinstance(parts[0], str):
+        return "".join(cast("list[str]", parts))
+    return b"".join(cast("list[bytes]", parts))
 
 
 async def _each(items: Iterable[Sendable]) -> AsyncIterator[Sendable]:

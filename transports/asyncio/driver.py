@@ -82,11 +82,11 @@ class Driver:
 
     def _expire(self) -> None:
         self._timer = None
+        now = self.now()
         # A loop may fire a little early; what is due within its resolution is due now.
-        now = self.now() + 1e-3
-        for protocol in self._deadlines.due(now):
+        for protocol in self._deadlines.due(now + 1e-3):
             try:
-                protocol.link.handle_timeout(now)
+                protocol.link.handle_timeout(max(now, protocol.next_timeout() or now))
                 protocol.changed()
             except Exception as error:  # noqa: BLE001 - whatever it is, it is one connection's
                 self._give_up(protocol, error)

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, cast
 
-from ...core.link import End, Link
+from ...core.link import LINGER, End, Link
 from .driver import Driver
 
 __all__ = ["LinkProtocol"]
@@ -14,9 +14,6 @@ OPENING_READ_SIZE: Final = 16384
 
 HIGH_WATER: Final = 65536
 """Bytes in the transport's own buffer above which nothing more is taken from the link."""
-
-LINGER: Final = 2.0
-"""Seconds that a closed socket may take to send what its buffer still holds."""
 
 
 class LinkProtocol(asyncio.BufferedProtocol):
@@ -114,6 +111,8 @@ class LinkProtocol(asyncio.BufferedProtocol):
         transport, link = self.transport, self.link
         if transport is None:
             return
+        if not self._writable:
+            link.handle_timeout(now)  # it tells the link the time, as `data_to_send` would
         while self._writable:
             data = link.data_to_send(now)
             if data:
@@ -135,10 +134,13 @@ class LinkProtocol(asyncio.BufferedProtocol):
         if end is End.HALF_CLOSE and transport.can_write_eof():
             if not self._half_closed:
                 self._half_closed = True
-                transport.write_eof()
+                try:
+                    transport.write_eof()
+                except OSError:
+                    transport.abort()  # the peer was faster, with a reset
         elif not transport.is_closing():
             # TLS cannot be half closed, but its closing is like it: it says the end, then reads until
             # the peer's, for as long as `ssl_shutdown_timeout` lets it.
             transport.close()
-            if transport.get_write_buffer_size():
-                self._linger = self._driver.loop.call_later(LINGER, transport.abort)
+            # Always: under TLS there is a second buffer that nobody tells us of.
+            self._linger = self._driver.loop.call_later(LINGER, transport.abort)

@@ -14,6 +14,7 @@ from ...core.events import Refused, Requested
 from ...core.frames import CloseCode, close_payload
 from ...core.handshake import ServerOptions
 from ...core.sender import Entropy
+from ...core.states import State
 from ...core.websocket import WebSocket
 from ..exceptions import ConnectionClosed
 from .connection import ServerConnection
@@ -161,9 +162,12 @@ class Server:
         code, reason = CloseCode.NORMAL_CLOSURE, ""
         try:
             await self._handler(connection)
-        except ConnectionClosed:
-            pass  # a handler need not catch what ended its own connection
-        except Exception:
+        except asyncio.CancelledError:
+            code = CloseCode.GOING_AWAY
+            raise
+        except Exception as error:
+            if isinstance(error, ConnectionClosed) and connection.state is not State.OPEN:
+                return  # a handler need not catch the end of its own connection
             code = CloseCode.INTERNAL_ERROR
             logger.exception("the handler of %s raised", remote)
         finally:
@@ -212,7 +216,7 @@ class serve:  # noqa: N801 - a function to its users, as in `websockets`
         sock: stdlib_socket.socket | None = None,
         ssl: stdlib_ssl.SSLContext | None = None,
         reuse_port: bool | None = None,
-        backlog: int = 1024,
+        backlog: int = 128,
         entropy: Entropy = os.urandom,
     ) -> None:
         call = getattr(handler, "__call__", None)  # noqa: B004 - of an object, such as a Chat

@@ -365,3 +365,25 @@ def test_pings_cut_in_the_middle_are_no_unfinished_message() -> None:
         server.data_to_send(float(second))
         server.handle_timeout(float(second))
     assert server.state is State.OPEN
+
+
+@pytest.mark.parametrize("how", ["peer closes", "failure", "both close", "http"])
+def test_a_timer_is_armed_until_the_end(how: str) -> None:
+    """Once only last bytes leave, a deadline is armed, even if the adapter never takes them."""
+    server = connected().server
+    if how == "peer closes":
+        server.receive_data(CLOSE_1000, 0.0)
+    elif how == "failure":
+        server.receive_data(BAD_FRAME, 0.0)
+    elif how == "both close":
+        server.close(0.0)
+        server.data_to_send(0.0)
+        server.receive_data(CLOSE_1000, 0.0)
+    else:
+        server = WebSocket(ServerOptions(), now=0.0, entropy=seeded_entropy(1))
+        server.receive_data(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 0.0)
+    events(server)
+    at = server.next_timeout()
+    assert at is not None
+    server.handle_timeout(at)
+    assert server.end is End.CLOSE

@@ -225,3 +225,50 @@ def test_pongs_out_of_turn_leave_the_queue_as_it_was() -> None:
     assert not pair.server.wants_read
     assert len(events(pair.server)) == 16
     assert pair.server.wants_read
+
+
+def test_a_peer_that_is_gone_is_found_even_if_pings_cannot_leave() -> None:
+    """While output waits that nobody takes, the silence since the ping was due counts."""
+    server = connected().server
+    server.send(b"x" * 70_000, 0.0)
+    at = 0.0
+    while server.state is State.OPEN:
+        following = server.next_timeout()
+        assert following is not None
+        at = following
+        server.handle_timeout(at)
+    assert at == INTERVAL + TIMEOUT
+
+
+def test_who_does_not_read_goes_on_pinging() -> None:
+    """A side that reads nothing for minutes proves at each interval that it lives."""
+    pair = connected()
+    stalled(pair)
+    pings = 0
+    for at in range(20, 200, 20):
+        pair.server.handle_timeout(float(at))
+        pings += sum(frame[0] == 0x89 for frame in pair.server.data_to_send(float(at)))
+    assert pings == 9
+    assert pair.server.state is State.OPEN
+
+
+def test_one_pong_answers_pings_of_both_kinds() -> None:
+    """A pong for a keepalive ping answers earlier pings of the application, and the reverse."""
+    pair = connected()
+    server = pair.server
+    server.ping(19.0, b"mine")
+    server.handle_timeout(20.0)
+    sent = server.data_to_send(20.0)
+    pair.client.receive_data(sent[-1], 20.0)  # only the keepalive ping arrives
+    server.receive_data(b"".join(pair.client.data_to_send(20.0)), 20.5)
+    assert events(server) == [Pong(b"mine", 1.5)]
+    assert server.latency == 0.5
+
+    server.handle_timeout(40.0)
+    server.data_to_send(40.0)
+    server.ping(41.0, b"next")
+    pair.client.receive_data(b"".join(server.data_to_send(41.0)), 41.0)
+    server.receive_data(b"".join(pair.client.data_to_send(41.0)), 42.0)
+    assert events(server) == [Pong(b"next", 1.0)]
+    server.handle_timeout(60.0)
+    assert len(server.data_to_send(60.0)) == 1  # the keepalive goes on

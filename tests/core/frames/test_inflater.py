@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import tracemalloc
 import zlib
 
@@ -305,3 +306,27 @@ def test_what_an_inflater_keeps_between_messages(bits: int, takeover: bool, most
     finally:
         tracemalloc.stop()
     assert (after - before) / len(splitters) < most
+
+
+@pytest.mark.parametrize("step", [10_000_000, 65536, 1000])
+def test_bytes_that_inflate_to_nothing_are_cheap(step: int) -> None:
+    """A message that has reached its limit may go on with empty blocks; they cost next to nothing."""
+    limit = 2**20
+    packer = zlib.compressobj(9, zlib.DEFLATED, -15)
+    full = packer.compress(bytes(limit)) + packer.flush(zlib.Z_SYNC_FLUSH)
+    splitter = reader(max_size=limit)
+    stream = odd_frame(COMPRESSED | BINARY, full + b"\x00\x00\x00\xff\xff" * 100_000 + b"\x00")
+    began = time.process_time()
+    items = [item for piece in pieces(stream, step) for item in splitter.receive(piece)]
+    assert time.process_time() - began < 0.3
+    assert [type(item) for item in items] == [BinaryMessage]
+
+
+@pytest.mark.parametrize("step", [10_000_000, 1000, 7])
+def test_last_blocks_are_bounded(step: int) -> None:
+    """A message may hold 1,024 blocks that are marked as the last; more is 1009 however it is cut."""
+    for blocks, fine in ((1000, True), (1030, False)):
+        splitter = reader()
+        stream = odd_frame(COMPRESSED | BINARY, b"\x03\x00" * blocks)
+        items = [item for piece in pieces(stream, step) for item in splitter.receive(piece)]
+        assert [isinstance(item, BinaryMessage) for item in items] == [fine]

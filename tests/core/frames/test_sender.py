@@ -204,7 +204,7 @@ def test_lone_surrogates_change_nothing(client: bool, deflate: bool) -> None:
 @each_side
 def test_too_much_that_waits_is_refused(client: bool, deflate: bool) -> None:
     """Above `max_write_buffer` a message is refused and nothing changes; at it, one more is taken."""
-    ours = sender(client, deflate, Limits(max_write_buffer=20))
+    ours = sender(client, deflate, Limits(write_limit=20, max_write_buffer=20))
     ours.send(b"x" * (20 - len(_frame(client, b""))), True)
     assert ours.out.size == 20
     ours.send(b"y", True)

@@ -365,3 +365,114 @@ async def test_an_internal_error_costs_one_connection(caplog: pytest.LogCaptureF
             assert await second.recv() == "still there"
     lines = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
     assert lines == ["a connection is dropped after an internal error"]
+
+
+async def test_thousands_of_messages_in_one_read_leave_others_their_turn() -> None:
+    """A handler that never waits gives other tasks a turn every few messages."""
+    turns = 0
+    taken: list[int] = []
+
+    async def handler(connection: ServerConnection) -> None:
+        async for _ in connection:
+            taken.append(turns)  # noqa: PERF401 - the turn counts, at the moment
+
+    async def tick() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    async with serving(handler) as server, raw_peer(server) as peer:
+        ticking = asyncio.create_task(tick())
+        await peer.upgrade()
+        peer.send(text("") * 3000)
+        await until(lambda: len(taken) == 3000)
+        ticking.cancel()
+        await asyncio.wait([ticking])
+    assert max(taken.count(turn) for turn in set(taken)) <= 64
+
+
+async def test_any_number_of_tasks_may_send_to_a_slow_peer() -> None:
+    """Senders wait for their turn before they queue, so no bound is broken."""
+    failures: list[Exception] = []
+
+    async def one(connection: ServerConnection) -> None:
+        try:
+            await connection.send(bytes(2**20))
+        except LocalProtocolError as error:
+            failures.append(error)
+
+    async def handler(connection: ServerConnection) -> None:
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(30):
+                tasks.create_task(one(connection))
+
+    async with serving(handler) as server, client(server, max_size=None) as peer:
+        for _ in range(30):
+            assert len(await peer.recv()) == 2**20
+    assert failures == []
+
+
+async def test_who_waits_behind_a_stalled_message_is_told_of_the_end() -> None:
+    """A send that waits for another task's fragments ends with the connection."""
+    never = asyncio.Event()
+    told = asyncio.Event()
+
+    async def fragments() -> AsyncIterator[str]:
+        yield "a"
+        yield "b"
+        await never.wait()
+
+    async def handler(connection: ServerConnection) -> None:
+        stalled = asyncio.create_task(connection.send(fragments()))
+        await asyncio.sleep(0)
+        try:
+            await connection.send("behind it")
+        except ConnectionClosed:
+            told.set()
+        stalled.cancel()
+        await asyncio.wait([stalled])
+
+    async with serving(handler) as server:
+        async with raw_peer(server) as peer:
+            await peer.upgrade()
+            await peer.read_frame()
+        async with asyncio.timeout(10):
+            await told.wait()
+
+
+async def test_fragments_one_by_one_or_joined() -> None:
+    """With `fragments` set, recv_streaming gives the parts of a message and recv the whole."""
+    parts: list[list[Any]] = []
+
+    async def handler(connection: ServerConnection) -> None:
+        parts.append([part async for part in connection.recv_streaming()])
+        parts.append([await connection.recv()])
+
+    async with serving(handler, fragments=True) as server, client(server) as peer:
+        await peer.send(["a", "b"])
+        await peer.send(["c", "d"])
+        await peer.wait_closed()
+    assert parts[0][:2] == ["a", "b"]
+    assert "".join(parts[0]) == "ab"
+    assert parts[1] == ["cd"]
+
+
+async def test_the_end_of_another_connection_is_an_error(caplog: pytest.LogCaptureFixture) -> None:
+    """A handler that lets another connection's end through has failed, and is told so."""
+    others: list[ServerConnection] = []
+
+    async def handler(connection: ServerConnection) -> None:
+        others.append(connection)
+        if len(others) == 1:
+            await connection.wait_closed()
+        else:
+            await others[0].send("too late")
+
+    async with serving(handler) as server:
+        async with client(server):
+            pass
+        async with client(server) as second:
+            await second.wait_closed()
+            assert second.close_code == 1011
+    assert [r.levelname for r in caplog.records if r.levelname == "ERROR"] == ["ERROR"]

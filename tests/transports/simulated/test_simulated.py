@@ -1,6 +1,7 @@
 """The simulated link: what it does to two machines, and what must hold whatever it does."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -221,3 +222,22 @@ def test_two_machines_that_never_rest_are_told() -> None:
     again()
     with pytest.raises(Stuck):
         w.link.run(until=1.0)
+
+
+def test_a_stalled_side_runs_no_timers() -> None:
+    """A frozen process does nothing at all, however much time the other side makes pass."""
+    w = world(1, Network(), ["hello"])
+    w.link.run(until=5.0)
+    w.ends[1].stalled = True
+    due = w.client.ws.next_timeout()
+    w.link.run(until=39.0)
+    assert w.client.ws.next_timeout() == due
+
+
+@pytest.mark.parametrize(
+    "fields", [{"chunk": (0, 0)}, {"chunk": (5, 1)}, {"latency": 0.1}, {"window": 0}], ids=str
+)
+def test_a_network_that_cannot_be_is_told(fields: dict[str, Any]) -> None:
+    """The message names the field and says what can be."""
+    with pytest.raises(ValueError, match=next(iter(fields))):
+        Network(**fields)
