@@ -59,6 +59,7 @@ COMMANDS: dict[str, str] = {
     "python tests/conformance/run.py --share": (
         "tests/conformance/test_share.py::test_the_share_passes"
     ),
+    "python tests/benchmarks/run.py": "tests/benchmarks/test_form.py::test_the_command",
     "python tests/fuzz/run.py --inputs 1000000": (
         "tests/fuzz/test_fuzz.py::test_the_command_prints_a_table"
     ),
