@@ -7,7 +7,7 @@ from typing import Annotated, Literal, NoReturn
 
 import msgspec
 
-from ..core.deflate import Deflate
+from ..core.extensions import Deflate
 from ..core.handshake import HEALTHZ, ServerOptions
 from ..core.limits import Limits
 from ..transports.asyncio import Handler

@@ -4,7 +4,6 @@ Nothing here knows a socket, a clock, a random source or an event loop. `hubbub.
 adapter drives a machine.
 """
 
-from .deflate import Deflate
 from .errors import LocalProtocolError, ProtocolError
 from .events import (
     Accepted,
@@ -17,6 +16,7 @@ from .events import (
     Requested,
     TextMessage,
 )
+from .extensions import Deflate
 from .frames import CloseCode, Opcode
 from .handshake import HEALTHZ, ClientOptions, ServerOptions
 from .http import Headers, HeadersLike, Request, Response, Routes, respond, text_response

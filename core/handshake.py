@@ -13,8 +13,8 @@ from typing import Final, Literal
 
 import msgspec
 
-from .deflate import Agreement, Deflate, agree, confirm, offer, parse_extensions
 from .errors import LocalProtocolError
+from .extensions import Agreement, Deflate, agree, confirm, offer, parse_extensions
 from .http import (
     TOKEN,
     BadMessage,

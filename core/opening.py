@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import msgspec
 
-from .deflate import Agreement
 from .errors import LocalProtocolError
 from .events import Accepted, Refused, Requested
+from .extensions import Agreement
 from .handshake import (
     ClientOptions,
     ServerOptions,

@@ -1,6 +1,7 @@
 """What waits to be sent on one connection, and messages that are encoded once for many."""
 
-from .deflate import Agreement, Deflate, compress
+from .deflate import compress
+from .extensions import Agreement, Deflate
 from .frames import Opcode, binary_payload, encode_frame, text_payload
 
 __all__ = ["Outgoing", "PreparedMessage"]

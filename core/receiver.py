@@ -1,7 +1,8 @@
 """What one side hears: bytes to events that wait for the application, and pongs that go back."""
 
-from .deflate import Agreement, Inflater
+from .deflate import Inflater
 from .events import BinaryMessage, Close, Event, TextMessage
+from .extensions import Agreement
 from .frames import CloseCode
 from .handshake import Options
 from .inbox import Inbox

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable
 
-from .deflate import Agreement, Compressor, compress
+from .deflate import Compressor, compress
 from .errors import LocalProtocolError
+from .extensions import Agreement
 from .frames import Opcode, binary_payload, encode_frame, text_payload
 from .handshake import ClientOptions, Options
 from .outgoing import Outgoing, PreparedMessage

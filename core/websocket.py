@@ -21,9 +21,9 @@ messages, be it the peer's Close frame or bytes that fail the connection.
 from typing import Final
 
 from .closing import ClosingHandshake
-from .deflate import Agreement
 from .errors import LocalProtocolError
 from .events import Close, Closed, Event, Pong, Requested
+from .extensions import Agreement
 from .frames import MAX_REASON, CloseCode, Opcode, close_payload
 from .handshake import ClientOptions, ServerOptions
 from .http import HeadersLike, Response, text_response

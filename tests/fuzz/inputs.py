@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from hubbub.core import ClientOptions, Deflate, Limits, ServerOptions
-from hubbub.core.deflate import Agreement
+from hubbub.core.extensions import Agreement
 from support.corpus import OFFERS, REQUESTS, offer_request
 from support.mutations import mutate, mutate_http
 from support.wire import HOST, close, frame, head, request, response

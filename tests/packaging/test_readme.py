@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from support.tree import ROOT
+from support.tree import ROOT, source_files
 
 COMMAND = (
     "python3 -m venv .venv && .venv/bin/pip install '.[server]' && .venv/bin/hubbub serve chat"
@@ -20,17 +20,10 @@ COMMAND = (
 def test_the_first_command_serves_the_chat_page(tmp_path: Path) -> None:
     """The command that the README shows installs hubbub and serves a page at the URL it prints."""
     assert f"$ {COMMAND}\n" in (ROOT / "README.md").read_text()
-    listed = subprocess.run(
-        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file():
-            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, tmp_path / name)
+    for source in source_files():
+        copy = tmp_path / source.relative_to(ROOT)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source, copy)
     # The python3 of the command is the one that runs this test.
     path = tmp_path / "bin"
     path.mkdir()

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from wsproto.extensions import PerMessageDeflate
 
 from hubbub.core import Deflate, Opcode, PreparedMessage
-from hubbub.core.deflate import Agreement, Compressor, compress
+from hubbub.core.deflate import Compressor, compress
 from hubbub.core.events import BinaryMessage, TextMessage
+from hubbub.core.extensions import Agreement
 from hubbub.core.frames import encode_frame
 from support.frame_readers import PlainReader, Setting
 from support.telling_streams import FIN

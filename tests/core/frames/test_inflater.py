@@ -8,8 +8,9 @@ import zlib
 
 import pytest
 
-from hubbub.core.deflate import Agreement, Deflate, Inflater, compress
+from hubbub.core.deflate import Inflater, compress
 from hubbub.core.events import BinaryMessage, TextMessage
+from hubbub.core.extensions import Agreement, Deflate
 from hubbub.core.limits import Limits
 from hubbub.core.splitter import Failure, FrameSplitter, Item, PingFrame
 from support.frame_readers import read_all

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubbub.core import ClientOptions, Deflate, LocalProtocolError, PreparedMessage, ServerOptions
-from hubbub.core.deflate import Agreement
+from hubbub.core.extensions import Agreement
 from hubbub.core.outgoing import Outgoing
 from hubbub.core.sender import Sender
 from support.frame_readers import Setting, read_all

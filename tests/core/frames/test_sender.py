@@ -17,8 +17,8 @@ from hubbub.core import (
     Opcode,
     ServerOptions,
 )
-from hubbub.core.deflate import Agreement
 from hubbub.core.events import BinaryMessage, TextMessage
+from hubbub.core.extensions import Agreement
 from hubbub.core.sender import Sender
 from hubbub.core.splitter import PingFrame, PongFrame
 from support.frame_readers import PlainReader, read_all

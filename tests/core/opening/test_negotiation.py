@@ -8,7 +8,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from hubbub.core import Deflate
-from hubbub.core.deflate import Agreement, agree, confirm, offer, parse_extensions
+from hubbub.core.extensions import Agreement, agree, confirm, offer, parse_extensions
 
 bits = st.integers(9, 15)
 ours = st.builds(

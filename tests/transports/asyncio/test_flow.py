@@ -12,8 +12,8 @@ from websockets.exceptions import ConnectionClosed as PeerConnectionClosed
 
 from hubbub.apps.echo import echo
 from hubbub.core import outgoing
-from hubbub.core.deflate import Deflate
 from hubbub.core.errors import LocalProtocolError
+from hubbub.core.extensions import Deflate
 from hubbub.core.handshake import ServerOptions
 from hubbub.core.limits import Limits
 from hubbub.transports.asyncio import ConnectionClosed, ServerConnection, broadcast, serve
