@@ -179,11 +179,11 @@ class ServerConnection:
             LocalProtocolError: text with a lone surrogate.
             TypeError: not a message.
         """
-        while self._fragmented is not None:
+        # Room before too, since any number of tasks may send; another may begin a message meanwhile.
+        while self._fragmented is not None or self._ws.write_paused:
             self._check_open()
-            await asyncio.shield(self._fragmented)
+            await (self._room() if self._fragmented is None else asyncio.shield(self._fragmented))
         if isinstance(message, (str, bytes, bytearray, memoryview)):
-            await self._room()  # before too: any number of tasks may send
             self._queue(cast("Sendable", message))
             await self._room()
         elif isinstance(message, AsyncIterable):
