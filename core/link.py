@@ -78,6 +78,15 @@ class Link(Protocol):
         ...
 
     @property
+    def dirty(self) -> bool:
+        """Whether something changed since `data_to_send`: bytes, `wants_read`, `end` or `next_timeout`.
+
+        For adapters that would look after each call: while it is false there is nothing to see. It may
+        be true for nothing.
+        """
+        ...
+
+    @property
     def wants_read(self) -> bool:
         """Whether to read on. May change with every call."""
         ...

@@ -56,7 +56,8 @@ class Outgoing:
         self._frames = frames[count:]
         self.size -= size
         self._newest_pong -= count  # below 0 it has left
-        self._pongs -= sum(frame[0] == _PONG for frame in frames[:count])
+        # The application's own pongs were not counted, so this may be too many.
+        self._pongs = max(0, self._pongs - sum(frame[0] == _PONG for frame in frames[:count]))
         return frames[:count]
 
     def clear(self) -> None:

@@ -41,6 +41,7 @@ class Receiver:
         "_timers",
         "discarded",
         "discarding",
+        "quiet",
     )
 
     def __init__(
@@ -74,12 +75,15 @@ class Receiver:
         """Set once our Close frame is sent: messages are thrown away and pings not answered."""
         self.discarded = 0
         """Messages thrown away."""
+        self.quiet = False
+        """Whether the last `receive` queued messages at most: nothing to send, and no timer moved."""
 
     def receive(self, data: bytes, now: float) -> Close | Failure | None:
         """Queue what `data` completes. What ends the connection is returned; call it no more then."""
         splitter = self._splitter
         items = splitter.receive(data)
         end = None
+        self.quiet = splitter.only_messages
         if splitter.only_messages:
             if items:
                 self._queue(items, now)  # type: ignore[arg-type]  # they are, as it says
@@ -87,6 +91,7 @@ class Receiver:
             end = self._receive_items(items, now)
         if splitter.began_at != self._assembling:
             # Another message than before is half-read, or none.
+            self.quiet = False
             self._assembling = splitter.began_at
             if self._assembling is None:
                 self._timers.disarm(Timer.MESSAGE)
@@ -109,6 +114,7 @@ class Receiver:
         else:
             self._inbox.push(messages)
             if self._inbox.held:
+                self.quiet = False
                 self._timers.stop(now)
 
     def _receive_items(self, items: list[Item], now: float) -> Close | Failure | None:

@@ -59,6 +59,21 @@ class Sender:
         else:
             self.out.append(message.compressed_frame(self.agreement, self._options.deflate))
 
+    def offer(self, message: PreparedMessage) -> bool:
+        """Queue a shared frame if there is room (see `WebSocket.offer`)."""
+        out = self.out
+        if (
+            out.size > self._options.limits.write_limit
+            or self._fragmented is not None
+            or self.client
+        ):
+            return False
+        if self.agreement is None:
+            out.append(message.frame)
+        else:
+            self.send_prepared(message)
+        return True
+
     def write(
         self, opcode: Opcode, payload: bytes, final: bool = True, compressed: bool = False
     ) -> None:
@@ -68,9 +83,16 @@ class Sender:
 
     def write_pong(self, payload: bytes) -> None:
         """Queue a pong, or replace the newest where too many wait."""
+        self.out.append_pong(self._pong(payload), self._options.limits.max_pending_pongs)
+
+    def send_pong(self, payload: bytes) -> None:
+        """Queue a pong that answers nothing (see `WebSocket.pong`)."""
+        self._check_room()
+        self.out.append(self._pong(payload))  # neither replaced nor replacing
+
+    def _pong(self, payload: bytes) -> bytes:
         key = self._entropy(4) if self.client else None
-        frame = encode_frame(Opcode.PONG, payload, key=key)
-        self.out.append_pong(frame, self._options.limits.max_pending_pongs)
+        return encode_frame(Opcode.PONG, payload, key=key)
 
     def _check_room(self) -> None:
         if self.out.size > self._options.limits.max_write_buffer:

@@ -42,10 +42,12 @@ _STAND_STILL = (Timer.PONG, Timer.MESSAGE)
 class Timers:
     """The timers of one connection: a row of moments, `inf` where nothing is armed."""
 
-    __slots__ = ("_at", "_stopped_at", "stopped")
+    __slots__ = ("_at", "_next", "_stopped_at", "stopped")
 
     def __init__(self) -> None:
         self._at = [inf] * len(_TIMERS)
+        self._next: float | None = inf
+        """The earliest moment, where it is known."""
         self._stopped_at = 0.0
         self.stopped = False
         """Whether `stop` was called and `go_on` was not."""
@@ -60,21 +62,25 @@ class Timers:
         if self.stopped and timer in _STAND_STILL:
             now = self._stopped_at  # `go_on` adds what passed since
         self._at[timer] = now + timeout
+        self._next = None
 
     def disarm(self, timer: Timer) -> None:
         """Forget `timer`."""
-        self._at[timer] = inf
+        if self._at[timer] != inf:
+            self._at[timer] = inf
+            self._next = None
 
     def disarm_all(self) -> None:
         """Forget every timer: the connection has ended."""
         self._at = [inf] * len(_TIMERS)
+        self._next = inf
         self.stopped = False
 
     def keep_only(self, timer: Timer) -> None:
         """Forget every timer but one."""
         at = self._at[timer]
         self.disarm_all()
-        self._at[timer] = at
+        self._at[timer] = self._next = at
 
     def armed(self, timer: Timer) -> bool:
         """Whether `timer` will expire."""
@@ -85,21 +91,26 @@ class Timers:
         if not self.stopped:
             self.stopped = True
             self._stopped_at = now
+            self._next = None
 
     def go_on(self, now: float) -> None:
         """We read again: what stood still has as much left as it had."""
         if self.stopped:
             self.stopped = False
+            self._next = None
             stood = max(0.0, now - self._stopped_at)
             for timer in _STAND_STILL:
                 self._at[timer] += stood
 
     def next(self) -> float | None:
         """The earliest moment at which something expires, or None."""
-        if not self.stopped:
-            at = min(self._at)
-        else:
-            at = min(t for i, t in enumerate(self._at) if i not in _STAND_STILL)
+        at = self._next
+        if at is None:
+            if not self.stopped:
+                at = min(self._at)
+            else:
+                at = min(t for i, t in enumerate(self._at) if i not in _STAND_STILL)
+            self._next = at
         return None if at == inf else at
 
     def expired(self, now: float) -> Iterator[Timer]:
@@ -110,6 +121,7 @@ class Timers:
         for timer in _TIMERS:
             if self._at[timer] <= now and not (self.stopped and timer in _STAND_STILL):
                 self._at[timer] = inf
+                self._next = None
                 yield timer
 
 

@@ -70,12 +70,15 @@ class WebSocket:
         "_sender",
         "_timers",
         "_unanswered",
+        "_write_limit",
+        "dirty",
     )
 
     def __init__(
         self, options: ServerOptions | ClientOptions, *, now: float, entropy: Entropy
     ) -> None:
         self._options = options
+        self._write_limit = options.limits.write_limit
         self._entropy = entropy
         self._now = now
         self._sender = Sender(options, entropy)
@@ -87,6 +90,8 @@ class WebSocket:
         self._drained = 0
         self._eof = False
         self._unanswered = False
+        self.dirty = True
+        """Whether the adapter has something to do (see `Link`)."""
         self._opening: ServerOpening | ClientOpening | None
         if isinstance(options, ClientOptions):
             self._opening = ClientOpening(options, entropy(16))
@@ -135,7 +140,7 @@ class WebSocket:
     @property
     def write_paused(self) -> bool:
         """Whether more than `write_limit` bytes wait. A writer should then wait too."""
-        return self._sender.out.size > self._options.limits.write_limit
+        return self._sender.out.size > self._write_limit
 
     # Link: bytes and time in.
 
@@ -152,9 +157,13 @@ class WebSocket:
         receiver = self._receiver
         if receiver is not None:
             end = receiver.receive(data, now)
-            if end is not None:
-                self._receive_end(receiver, end)
-        elif self._opening is not None:
+            if not receiver.quiet:
+                self.dirty = True
+                if end is not None:
+                    self._receive_end(receiver, end)
+            return
+        self.dirty = True
+        if self._opening is not None:
             self._receive_opening(self._opening, data)
         else:
             self._drained += len(data)
@@ -196,15 +205,20 @@ class WebSocket:
 
     def data_to_send(self, now: float, max_bytes: int = 65536) -> list[bytes]:
         """Take bytes to write (see `Link`)."""
-        self._sync(now)
-        out = self._sender.out
-        taken: list[bytes] = []
-        if out:
-            taken = out.take(max_bytes)
-            self._timers.disarm(Timer.WRITE)
+        self._now = now
+        timers = self._timers
+        if timers.stopped:
             self._sync(now)
-        if not out:
-            self._all_taken(now)
+        out = self._sender.out
+        taken = out.take(max_bytes)
+        if taken:
+            timers.disarm(Timer.WRITE)
+        if out.size:
+            self._sync(now)
+        else:
+            self.dirty = False
+            if self._keepalive.probing or self._closing.state is not Closing.NONE:
+                self._all_taken(now)
         return taken
 
     def _all_taken(self, now: float) -> None:
@@ -258,11 +272,20 @@ class WebSocket:
 
     def next_event(self) -> Event | None:
         """Take the next event, or None. After `Closed` or `Refused` there is none."""
-        event = self._inbox.take()
+        inbox = self._inbox
+        held = inbox.held
+        event = inbox.take()
         if event is None and self._closing.state is Closing.DUE:
             self._answer()
-            event = self._inbox.take()
+            event = inbox.take()
+        if held and not inbox.held:
+            self.dirty = True
         return event
+
+    @property
+    def has_event(self) -> bool:
+        """Whether `next_event` has one."""
+        return bool(self._inbox) or self._closing.state is Closing.DUE
 
     def take_pongs(self) -> list[Pong]:
         """Take the `Pong` events that wait, out of turn: for adapters, while nobody takes messages."""
@@ -330,9 +353,10 @@ class WebSocket:
                 the first; more than `max_write_buffer` bytes wait already.
             TypeError: `data` is neither text nor bytes.
         """
-        self._check_sendable()
+        if self._opening is not None or self._closing.state is not Closing.NONE:
+            self._check_sendable()
         self._sender.send(data, final)
-        self._sync(now)
+        self._queued(now)
 
     def send_prepared(self, message: PreparedMessage, now: float) -> None:
         """Server: send a message that is encoded once for many receivers.
@@ -342,7 +366,22 @@ class WebSocket:
         """
         self._check_sendable()
         self._sender.send_prepared(message)
-        self._sync(now)
+        self._queued(now)
+
+    def offer(self, message: PreparedMessage, now: float) -> bool:
+        """Server: send a shared message if it can leave soon, and say whether.
+
+        It can't where the connection is not open, where more than `write_limit` bytes wait already, or
+        between the fragments of another message. Nothing is raised, for fan-outs to many.
+        """
+        if (
+            self._closing.state is not Closing.NONE
+            or self._opening is not None
+            or not self._sender.offer(message)
+        ):
+            return False
+        self._queued(now)
+        return True
 
     def ping(self, now: float, payload: bytes | None = None) -> bytes:
         """Send a ping, by default with 4 unpredictable bytes; a `Pong` event answers it.
@@ -359,6 +398,18 @@ class WebSocket:
         self._sender.write(Opcode.PING, payload)
         self._sync(now)
         return payload
+
+    def pong(self, now: float, payload: bytes = b"") -> None:
+        """Send a pong that answers nothing: a heartbeat in one direction (RFC 6455, 5.5.3).
+
+        Raises:
+            LocalProtocolError: not open; over 125 bytes; more than `max_write_buffer` bytes wait already.
+        """
+        self._check_sendable()
+        if len(payload) > 125:
+            raise LocalProtocolError(f"a pong carries at most 125 bytes, not {len(payload)}")
+        self._sender.send_pong(bytes(payload))
+        self._sync(now)
 
     def close(
         self, now: float, code: int | None = CloseCode.NORMAL_CLOSURE, reason: str = ""
@@ -463,6 +514,7 @@ class WebSocket:
 
     def _answer(self) -> None:
         """Send the Close frame that is due."""
+        self.dirty = True
         close = self._closing.answer()
         # A peer's reason came in a frame, so it fits; wsproto's words are cut to be sure.
         reason = close.reason.encode()[:MAX_REASON].decode(errors="ignore")
@@ -523,9 +575,17 @@ class WebSocket:
         self._timers.keep_only(Timer.WRITE)
         self._sync(self._now)
 
+    def _queued(self, now: float) -> None:
+        """Something waits to leave. If it can't, the call that must follow arms the write deadline."""
+        self._now = now
+        self.dirty = True
+        if self._timers.stopped:
+            self._sync(now)
+
     def _sync(self, now: float) -> None:
         """Note the time, and what changed in calls that were not told it."""
         self._now = now
+        self.dirty = True
         timers = self._timers
         if timers.stopped and not self._inbox.held:
             timers.go_on(now)

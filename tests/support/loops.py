@@ -1,18 +1,24 @@
-"""Coroutines as tests: each gets a fresh event loop and a deadline, and must leave nothing behind."""
+"""Coroutines as tests, on each event loop: a fresh one for each test, with a deadline, left empty."""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
 from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any
 
+import anyio
 import pytest
+import trio
 import uvloop
 
-LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+Test = Callable[[], Coroutine[Any, Any, None]]
 
-LOOPS: Mapping[str, LoopFactory] = {
+BACKENDS = ("asyncio", "uvloop", "trio")
+"""What every test of an adapter runs on."""
+
+ASYNCIO_LOOPS: Mapping[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "asyncio": asyncio.new_event_loop,
     "uvloop": uvloop.new_event_loop,
 }
@@ -24,34 +30,68 @@ ENDING = 5.0
 """Seconds in which the tasks of a test must have ended after it."""
 
 
-def run_coroutine(item: pytest.Function, loop_factory: LoopFactory) -> bool | None:
-    """Run a test that is a coroutine function; leave any other to pytest.
-
-    It fails if a callback or a forgotten task raised, or if a task is left running.
-    """
+def run_coroutine(item: pytest.Function, backend: str) -> bool | None:
+    """Run a test that is a coroutine function; leave any other to pytest."""
     function = item.obj
     if not inspect.iscoroutinefunction(function):
         return None
     arguments = {name: item.funcargs[name] for name in inspect.signature(function).parameters}
-    with asyncio.Runner(loop_factory=loop_factory) as runner:
-        runner.run(_alone(function(**arguments)))
+    run(backend, partial(function, **arguments))
     return True
 
 
-async def _alone(test: Coroutine[Any, Any, None]) -> None:
+def run(backend: str, test: Test, *, deadline: float = DEADLINE, ending: float = ENDING) -> None:
+    """Run a coroutine function on a fresh loop.
+
+    It fails if a callback or a forgotten task raised, or if a task is left running. On trio the first
+    ends the whole run by itself, since there everything belongs to a nursery.
+    """
+    if backend == "trio":
+        trio.run(_on_trio, test, deadline, ending)
+    else:
+        with asyncio.Runner(loop_factory=ASYNCIO_LOOPS[backend]) as runner:
+            runner.run(_on_asyncio(test, deadline, ending))
+
+
+async def _on_asyncio(test: Test, deadline: float, ending: float) -> None:
     raised: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: raised.append(context))
-    async with asyncio.timeout(DEADLINE):
-        await test
-    others = asyncio.all_tasks() - {asyncio.current_task()}
+    async with asyncio.timeout(deadline):
+        await test()
+    others = running() - {asyncio.current_task()}
     if others:
-        _, running = await asyncio.wait(others, timeout=ENDING)
-        assert not running, f"left running: {running}"
+        _, late = await asyncio.wait(others, timeout=ending)
+        assert not late, f"left running: {late}"
     assert not raised, raised
+
+
+async def _on_trio(test: Test, deadline: float, ending: float) -> None:
+    before = running()
+    with trio.fail_after(deadline):
+        await test()
+    with trio.move_on_after(ending):
+        while running() - before:  # noqa: ASYNC110 - nothing tells of the end of another's task
+            await trio.sleep(0.005)
+    late = running() - before
+    assert not late, f"left running: {late}"
+
+
+def running() -> set[Any]:
+    """Every task of this loop, this one and the loop's own among them."""
+    if not trio.lowlevel.in_trio_run():
+        return set(asyncio.all_tasks())
+    found: set[Any] = set()
+    ahead = [trio.lowlevel.current_root_task()]
+    while ahead:
+        task = ahead.pop()
+        if task is not None:
+            found.add(task)
+            ahead += [child for nursery in task.child_nurseries for child in nursery.child_tasks]
+    return found
 
 
 async def until(condition: Callable[[], bool], seconds: float = 10.0) -> None:
     """Wait until something holds that nothing announces; look again every few milliseconds."""
-    async with asyncio.timeout(seconds):
+    with anyio.fail_after(seconds):
         while not condition():  # noqa: ASYNC110 - there is no event
-            await asyncio.sleep(0.005)
+            await anyio.sleep(0.005)

@@ -1,44 +1,98 @@
-"""Peers of a server under test: the `websockets` client, and one that sends whatever bytes it likes."""
+"""Peers of a server under test that send whatever bytes they like."""
 
 from __future__ import annotations
 
-import asyncio
+import errno
+import os
 import socket
 import ssl as stdlib_ssl
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
 
-from websockets.asyncio.client import connect
+import anyio
+from anyio.abc import ByteStream
+from anyio.streams.buffered import BufferedByteReceiveStream
+from anyio.streams.tls import TLSStream
 
-from hubbub.core.handshake import ServerOptions
-from hubbub.core.limits import Limits
-from hubbub.transports.asyncio import Handler, Server, serve
+from support.net import Server, address
 from support.wire import request
 
 TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG = 0x1, 0x2, 0x0, 0x8, 0x9, 0xA
 
 
-def serving(handler: Handler, limits: Limits | None = None, **options: Any) -> serve:
-    """Serve on a free port of this machine, with these limits and options."""
-    made = ServerOptions(limits=limits if limits is not None else Limits(), **options)
-    return serve(handler, "127.0.0.1", 0, options=made)
+class SocketStream(ByteStream):
+    """A socket that reads nothing before it is asked to, which no loop's own stream promises."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.socket = sock
+
+    async def receive(self, max_bytes: int = 65536) -> bytes:
+        """What has arrived."""
+        while True:
+            await anyio.wait_readable(self.socket)
+            try:
+                data = self.socket.recv(max_bytes)
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise anyio.BrokenResourceError from error
+            if not data:
+                raise anyio.EndOfStream
+            return data
+
+    async def send(self, item: bytes) -> None:
+        """Send all of it; the system has taken it when this returns."""
+        view = memoryview(item)
+        while view:
+            await anyio.wait_writable(self.socket)
+            try:
+                view = view[self.socket.send(view) :]
+            except BlockingIOError:
+                continue
+            except OSError as error:
+                raise anyio.BrokenResourceError from error
+
+    async def send_eof(self) -> None:
+        """End our side (FIN)."""
+        with suppress(OSError):  # the other was faster, with a reset
+            self.socket.shutdown(socket.SHUT_WR)
+
+    async def aclose(self) -> None:
+        """Close the socket."""
+        self.socket.close()
 
 
-def address(server: Server) -> tuple[str, int]:
-    """Where it listens."""
-    host, port = server.sockets[0].getsockname()[:2]
-    return host, port
+async def connected(
+    host: str, port: int, *, receive_buffer: int | None = None, send_buffer: int | None = None
+) -> SocketStream:
+    """A connection over TCP.
 
-
-def client(server: Server, path: str = "/", **arguments: Any) -> connect:
-    """A `websockets` client that sends nothing of its own accord."""
-    host, port = address(server)
-    scheme = "ws" if arguments.get("ssl") is None else "wss"
-    quiet: dict[str, Any] = {"compression": None, "ping_interval": None, "proxy": None}
-    return connect(f"{scheme}://{host}:{port}{path}", **(quiet | arguments))
+    Args:
+        host: an address of IPv4.
+        port: of TCP.
+        receive_buffer: bytes that the system may hold for us; more only if it insists.
+        send_buffer: bytes that it may hold from us; likewise.
+    """
+    stream = SocketStream(socket.socket())
+    sock = stream.socket
+    sock.setblocking(False)
+    for option, size in ((socket.SO_RCVBUF, receive_buffer), (socket.SO_SNDBUF, send_buffer)):
+        if size is not None:
+            sock.setsockopt(socket.SOL_SOCKET, option, size)
+    problem = sock.connect_ex((host, port))
+    try:
+        if problem == errno.EINPROGRESS:
+            await anyio.wait_writable(sock)
+            problem = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+    except BaseException:
+        sock.close()
+        raise
+    if problem:
+        sock.close()
+        raise OSError(problem, os.strerror(problem))
+    return stream
 
 
 @dataclass(frozen=True)
@@ -59,42 +113,48 @@ class Frame:
 class RawPeer:
     """A client that takes no rule for granted. What it sends is made by `support.wire`."""
 
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._reader = reader
-        self._writer = writer
+    def __init__(self, sock: socket.socket, stream: ByteStream) -> None:
+        self._socket = sock
+        self._stream = stream
+        self._reader = BufferedByteReceiveStream(stream)
 
-    def send(self, data: bytes) -> None:
-        """Send bytes, without waiting."""
-        self._writer.write(data)
-
-    async def drain(self) -> None:
-        """Wait until the system has nearly all that was sent."""
-        await self._writer.drain()
+    async def send(self, data: bytes) -> None:
+        """Send bytes, and wait until the system has them."""
+        await self._stream.send(data)
 
     async def upgrade(self, *extra: tuple[str, str], target: str = "/") -> bytes:
         """Open a WebSocket; the head of the response."""
-        self.send(request(*extra, target=target))
+        await self.send(request(*extra, target=target))
         head = await self.read_head()
         assert head.startswith(b"HTTP/1.1 101 "), head
         return head
 
+    async def read_some(self) -> bytes:
+        """Whatever has arrived, but at least a byte."""
+        return await self._reader.receive()
+
     async def read_head(self) -> bytes:
         """The head of an HTTP response."""
-        return await self._reader.readuntil(b"\r\n\r\n")
+        return await self._reader.receive_until(b"\r\n\r\n", 65536) + b"\r\n\r\n"
 
     async def read_rest(self) -> bytes:
-        """All bytes up to the end of the stream. A reset raises ConnectionResetError."""
-        return await self._reader.read()
+        """All bytes up to the end of the stream. A reset raises BrokenResourceError."""
+        rest = b""
+        with suppress(anyio.EndOfStream):
+            while True:
+                rest += await self.read_some()
+        return rest
 
     async def read_frame(self) -> Frame:
         """The next frame, which must not be masked (RFC 6455, 5.1)."""
-        first, size = await self._reader.readexactly(2)
+        first, size = await self._reader.receive_exactly(2)
         assert size < 128, "a server's frame is masked"
         if size == 126:
-            (size,) = struct.unpack("!H", await self._reader.readexactly(2))
+            (size,) = struct.unpack("!H", await self._reader.receive_exactly(2))
         elif size == 127:
-            (size,) = struct.unpack("!Q", await self._reader.readexactly(8))
-        return Frame(first & 15, await self._reader.readexactly(size), bool(first & 128))
+            (size,) = struct.unpack("!Q", await self._reader.receive_exactly(8))
+        payload = await self._reader.receive_exactly(size) if size else b""
+        return Frame(first & 15, payload, bool(first & 128))
 
     async def read_close(self) -> Frame:
         """The Close frame, whatever frames come before it."""
@@ -102,44 +162,54 @@ class RawPeer:
             pass
         return frame
 
-    def end(self) -> None:
+    async def end(self) -> None:
         """End our side of the stream (FIN)."""
-        self._writer.write_eof()
+        await self._stream.send_eof()
+
+    def cut(self) -> None:
+        """End both sides of the stream (FIN), under TLS without a word."""
+        self._socket.shutdown(socket.SHUT_RDWR)
 
     def reset(self) -> None:
         """Vanish at once (RST)."""
         linger = struct.pack("ii", 1, 0)
-        self._writer.get_extra_info("socket").setsockopt(
-            socket.SOL_SOCKET, socket.SO_LINGER, linger
-        )
-        self._writer.transport.abort()
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self._socket.close()
 
     async def close(self) -> None:
         """Close the socket."""
-        self._writer.close()
-        # It may have been reset, by us or by the server.
-        with suppress(ConnectionError, stdlib_ssl.SSLError):
-            await self._writer.wait_closed()
+        await anyio.aclose_forcefully(self._stream)
+
+
+async def open_raw(host: str, port: int) -> RawPeer:
+    """A connection that has sent nothing yet; whoever asks for it closes it."""
+    stream = await connected(host, port)
+    return RawPeer(stream.socket, stream)
 
 
 @asynccontextmanager
 async def raw_peer(
-    server: Server, *, receive_buffer: int | None = None, read_limit: int = 65536
+    server: Server,
+    *,
+    receive_buffer: int | None = None,
+    send_buffer: int | None = None,
+    ssl: stdlib_ssl.SSLContext | None = None,
 ) -> AsyncIterator[RawPeer]:
-    """A connection that has sent nothing yet.
+    """A connection that has sent nothing yet, to the first address of a server.
 
     Args:
-        server: whose first address is taken.
+        server: whom to connect to.
         receive_buffer: bytes that the system may hold for us; more only if it insists.
-        read_limit: half the bytes that are read before anybody asks for them.
+        send_buffer: bytes that it may hold from us; likewise.
+        ssl: a context, to do the handshake of TLS first.
     """
-    sock = socket.socket()
-    sock.setblocking(False)
-    if receive_buffer is not None:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-    await asyncio.get_running_loop().sock_connect(sock, address(server))
-    peer = RawPeer(*await asyncio.open_connection(sock=sock, limit=read_limit))
+    tcp = await connected(*address(server), receive_buffer=receive_buffer, send_buffer=send_buffer)
+    stream: ByteStream = tcp
     try:
-        yield peer
+        if ssl is not None:
+            stream = await TLSStream.wrap(
+                tcp, hostname="localhost", ssl_context=ssl, standard_compatible=False
+            )
+        yield RawPeer(tcp.socket, stream)
     finally:
-        await peer.close()
+        await anyio.aclose_forcefully(stream)

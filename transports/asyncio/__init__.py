@@ -1,17 +1,42 @@
-"""WebSockets on asyncio: `serve(handler)` and what a handler needs."""
+"""WebSockets on asyncio: `serve(handler)`, `connect(uri)`, and what their users need.
 
-from ..exceptions import ConnectionClosed, ConnectionClosedError, ConnectionClosedOK
-from .connection import Message, ServerConnection, broadcast
-from .server import Handler, Server, serve
+The names are those of `websockets`, whose users may write
+`import hubbub.transports.asyncio as websockets`.
+"""
+
+from ...core.uri import InvalidURI
+from .. import exceptions
+from ..client import ClientConnection
+from ..connection import Message, broadcast
+from ..exceptions import (
+    ConcurrencyError,
+    ConnectionClosed,
+    ConnectionClosedError,
+    ConnectionClosedOK,
+    InvalidHandshake,
+    InvalidStatus,
+)
+from ..server_connection import Handler, ServerConnection
+from .client import connect, unix_connect
+from .server import Server, serve, unix_serve
 
 __all__ = [
+    "ClientConnection",
+    "ConcurrencyError",
     "ConnectionClosed",
     "ConnectionClosedError",
     "ConnectionClosedOK",
     "Handler",
+    "InvalidHandshake",
+    "InvalidStatus",
+    "InvalidURI",
     "Message",
     "Server",
     "ServerConnection",
     "broadcast",
+    "connect",
+    "exceptions",
     "serve",
+    "unix_connect",
+    "unix_serve",
 ]

@@ -1,0 +1,40 @@
+"""The adapter under test, and a server of it."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager
+from importlib import import_module
+from types import ModuleType
+from typing import Any, TypeAlias
+
+from hubbub.core.handshake import ServerOptions
+from hubbub.core.limits import Limits
+from hubbub.transports.asyncio import Handler, Server, ServerConnection
+
+__all__ = ["Connection", "Handler", "Net", "Server", "adapter", "address", "serving"]
+
+Net: TypeAlias = ModuleType
+"""`hubbub.transports.asyncio` or `hubbub.transports.trio`: both have the same names."""
+
+Connection: TypeAlias = ServerConnection
+"""A connection of either, as its handler sees it. Types are those of asyncio's, for both."""
+
+
+def adapter(backend: str) -> Net:
+    """The adapter for a backend of `support.loops`."""
+    return import_module(f"hubbub.transports.{'trio' if backend == 'trio' else 'asyncio'}")
+
+
+def serving(
+    net: Net, handler: Handler, limits: Limits | None = None, **options: Any
+) -> AbstractAsyncContextManager[Server]:
+    """Serve on a free port of this machine, with these limits and options."""
+    made = ServerOptions(limits=limits if limits is not None else Limits(), **options)
+    server: AbstractAsyncContextManager[Server] = net.serve(handler, "127.0.0.1", 0, options=made)
+    return server
+
+
+def address(server: Server) -> tuple[str, int]:
+    """Where it listens first."""
+    host, port = server.sockets[0].getsockname()[:2]
+    return host, port

@@ -1,0 +1,260 @@
+"""What all sockets of one event loop share: a poller, one flush at the end of a turn, one timer.
+
+An adapter adds the five things that differ between loops: to be told that the poller is readable, to be
+called at the end of a turn and at a moment, and to let a task wait and wake it.
+"""
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Final, Protocol
+
+from ..core.timeouts import Deadlines
+from .poller import make_poller
+
+__all__ = ["Clock", "Driver", "Event", "Promise", "Watched"]
+
+logger = logging.getLogger("hubbub.server")
+
+Clock = Callable[[], float]
+"""Seconds from any fixed origin; never goes back."""
+
+_SLICE: Final = 0.005
+"""Seconds of writing after which the loop gets a turn: a fan-out to thousands must not stop the rest."""
+
+_LOOK: Final = 32
+"""Sockets that are flushed between two looks at the clock."""
+
+
+class Watched(Protocol):
+    """What a driver serves: a socket with its link, or one that listens."""
+
+    marked: bool
+
+    def on_ready(self, events: int, now: float) -> None:
+        """The socket is ready for `events` (see `Poller`)."""
+        ...
+
+    def flush(self, now: float) -> None:
+        """The turn ends: write what waits."""
+        ...
+
+    def next_timeout(self) -> float | None:
+        """When to call `on_timeout`."""
+        ...
+
+    def on_timeout(self, now: float) -> None:
+        """The moment has come."""
+        ...
+
+    def give_up(self, now: float) -> None:
+        """Something that must not raise has: close the socket."""
+        ...
+
+
+class Event(Protocol):
+    """Something that happens once, for any number of waiters: `asyncio.Event`, `trio.Event`."""
+
+    def set(self) -> None:
+        """It happened."""
+        ...
+
+    async def wait(self) -> object:
+        """Wait for it."""
+        ...
+
+
+class Promise(Protocol):
+    """A result to come, for one waiter: an `asyncio.Future`, or what is like it on trio."""
+
+    def done(self) -> bool:
+        """Whether it has come."""
+        ...
+
+    def set_result(self, result: Any, /) -> None:
+        """It has come."""
+        ...
+
+    def set_exception(self, error: BaseException, /) -> None:
+        """It will never come."""
+        ...
+
+    def exception(self) -> BaseException | None:
+        """Why it will never come."""
+        ...
+
+    def __await__(self) -> Any:
+        """Wait for it."""
+        ...
+
+
+class Driver(ABC):
+    """Serves the sockets of one event loop. Use it from the loop's thread.
+
+    A socket that has something to do is marked; all that were marked in one turn of the loop are flushed
+    together at its end. So what several tasks send to one peer leaves in one system call, and a message
+    to a thousand peers schedules one callback. Batches form by themselves; nothing waits to make one.
+
+    Args:
+        clock: where the time comes from.
+    """
+
+    checks_cancellation = False
+    """Whether a coroutine that need not wait asks for cancellation all the same, as trio's do."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.now = clock
+        self._poller = make_poller()
+        self._watched: dict[int, Watched] = {}
+        self._deadlines: Deadlines[Watched] = Deadlines()
+        self._alarm_at: float | None = None
+        self._dirty: list[Watched] = []
+        self._older: list[Watched] = []
+        self._flushing = False
+        self._holders = 0
+        self.stopped = False
+        """Whether it served its last socket and let go of the loop."""
+
+    # What differs between loops.
+
+    @abstractmethod
+    def _flush_soon(self) -> None:
+        """Have `_flush` called once, after the tasks that are ready to run now."""
+
+    @abstractmethod
+    def _set_alarm(self, at: float | None) -> None:
+        """Have `_expire` called at this moment, instead of any other; None is never."""
+
+    @abstractmethod
+    def _stop(self) -> None:
+        """Nothing is watched any more: let go of the loop."""
+
+    @abstractmethod
+    def promise(self) -> Promise:
+        """A result that somebody will wait for."""
+
+    @abstractmethod
+    def event(self) -> Event:
+        """An event that has not happened."""
+
+    @abstractmethod
+    def checkpoint(self) -> Awaitable[None]:
+        """Let other tasks run."""
+
+    @abstractmethod
+    def checkpoint_if_cancelled(self) -> Awaitable[None]:
+        """Raise if this task is cancelled."""
+
+    @abstractmethod
+    def fail_after(self, seconds: float | None) -> AbstractAsyncContextManager[object]:
+        """Raise TimeoutError in the block after so many seconds."""
+
+    @abstractmethod
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+
+    # For sockets.
+
+    def watch(self, fd: int, watched: Watched, before: int, events: int) -> None:
+        """Serve `watched` when its socket is ready for `events` (see `Poller.watch`)."""
+        self._poller.watch(fd, before, events)
+        self._watched[fd] = watched
+
+    def forget(self, fd: int, watched: Watched, before: int) -> None:
+        """The socket is about to be closed."""
+        if self._watched.pop(fd, None) is not None:
+            self._poller.watch(fd, before, 0)
+            self._deadlines.set(watched, None)
+            self._stop_if_unused()
+
+    def hold(self) -> None:
+        """Go on though nothing is watched: somebody is about to."""
+        self._holders += 1
+
+    def release(self) -> None:
+        """The end of a `hold`."""
+        self._holders -= 1
+        self._stop_if_unused()
+
+    def _stop_if_unused(self) -> None:
+        if not self._watched and not self._holders and not self.stopped:
+            self.stopped = True
+            self._alarm_at = None
+            self._set_alarm(None)
+            self._stop()
+            self._poller.close()
+
+    def mark(self, watched: Watched) -> None:
+        """Flush it at the end of the loop's turn."""
+        if not watched.marked:
+            watched.marked = True
+            self._dirty.append(watched)
+            if not self._flushing:
+                self._flushing = True
+                self._flush_soon()
+
+    def reschedule(self, watched: Watched, at: float | None) -> None:
+        """Note when it wants to be called."""
+        self._deadlines.set(watched, at)
+        if at is not None and (self._alarm_at is None or at < self._alarm_at):
+            self._alarm_at = at
+            self._set_alarm(at)
+
+    # For the loop.
+
+    def _poll(self) -> None:
+        """The poller is readable."""
+        if self.stopped:
+            return
+        now = self.now()
+        watched = self._watched
+        for fd, events in self._poller.ready():
+            one = watched.get(fd)
+            if one is not None:
+                try:
+                    one.on_ready(events, now)
+                except Exception as error:  # noqa: BLE001 - whatever it is, it is one socket's
+                    self._give_up(one, error)
+
+    def _flush(self) -> None:
+        """The turn ends. What became dirty since the last slice comes before the rest of that."""
+        self._flushing = False
+        dirty, self._dirty = self._dirty, []
+        if self._older:
+            dirty += self._older
+            self._older = []
+        now = began = self.now()
+        for at, one in enumerate(dirty):
+            if not at % _LOOK and at:
+                now = self.now()
+                if now - began > _SLICE:
+                    self._older = dirty[at:]
+                    if not self._flushing:
+                        self._flushing = True
+                        self._flush_soon()
+                    return
+            one.marked = False
+            try:
+                one.flush(now)
+            except Exception as error:  # noqa: BLE001
+                self._give_up(one, error)
+
+    def _expire(self) -> None:
+        """The alarm's moment came."""
+        self._alarm_at = None
+        now = self.now()
+        # A loop may be a little early; what is due within its resolution is due now.
+        for one in self._deadlines.due(now + 1e-3):
+            try:
+                one.on_timeout(max(now, one.next_timeout() or now))
+            except Exception as error:  # noqa: BLE001
+                self._give_up(one, error)
+        at = self._deadlines.next()
+        if at is not None and self._alarm_at is None:
+            self._alarm_at = at
+            self._set_alarm(at)
+
+    def _give_up(self, watched: Watched, error: Exception) -> None:
+        logger.error("a connection is dropped after an internal error", exc_info=error)
+        watched.give_up(self.now())

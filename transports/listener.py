@@ -1,0 +1,206 @@
+"""Sockets that listen: how they are made, and accepting from them."""
+
+import contextlib
+import errno
+import logging
+import os
+import socket as stdlib_socket
+import stat
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, Final
+
+from .driver import Driver
+from .poller import READ
+
+__all__ = ["AddressInfo", "Listener", "bind_tcp", "bind_unix"]
+
+logger = logging.getLogger("hubbub.server")
+
+AddressInfo = tuple[Any, Any, int, str, tuple[Any, ...]]
+"""What `getaddrinfo` gives."""
+
+_ACCEPTS: Final = 64
+"""Sockets that are accepted in one go, so that the open ones get their turn."""
+
+_SHORTAGE: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+
+_PAUSE: Final = 1.0
+"""Seconds without accepting when descriptors or memory have run out, as in asyncio."""
+
+
+def bind_tcp(
+    found: Iterable[AddressInfo], *, reuse_port: bool, backlog: int
+) -> list[stdlib_socket.socket]:
+    """Listen on each address; where the port is 0, on one free port on all of them.
+
+    Raises:
+        OSError: it cannot listen; the message names the address.
+    """
+    sockets: list[stdlib_socket.socket] = []
+    picked = 0
+    try:
+        for family, kind, protocol, _, address in dict.fromkeys(found):
+            try:
+                sock = stdlib_socket.socket(family, kind, protocol)
+            except OSError as error:
+                if error.errno == errno.EAFNOSUPPORT:
+                    continue  # a system without IPv6 may still have its addresses
+                raise
+            sockets.append(sock)
+            if os.name == "posix" and sys.platform != "cygwin":
+                sock.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_REUSEADDR, 1)
+            if reuse_port:
+                sock.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_REUSEPORT, 1)
+            if family == stdlib_socket.AF_INET6:
+                sock.setsockopt(stdlib_socket.IPPROTO_IPV6, stdlib_socket.IPV6_V6ONLY, 1)
+            if picked and not address[1]:
+                address = (address[0], picked, *address[2:])
+            _bind(sock, address)
+            picked = picked or sock.getsockname()[1]
+            _listen(sock, backlog)
+    except BaseException:
+        for sock in sockets:
+            sock.close()
+        raise
+    if not sockets:
+        raise OSError("no address of this host can be listened on")
+    return sockets
+
+
+def _bind(sock: stdlib_socket.socket, address: Any) -> None:
+    try:
+        sock.bind(address)
+    except OSError as error:
+        # The system's words don't say where.
+        text = os.strerror(error.errno or 0).lower()
+        raise OSError(error.errno, f"cannot listen on {address!r}: {text}") from None
+
+
+def _listen(sock: stdlib_socket.socket, backlog: int) -> None:
+    sock.setblocking(False)
+    sock.listen(backlog)
+
+
+def bind_unix(path: str | bytes | os.PathLike[Any], backlog: int) -> stdlib_socket.socket:
+    """Listen on a Unix socket. One that a server before us left behind is replaced.
+
+    Raises:
+        OSError: it cannot listen; the message names the path.
+    """
+    place = os.fspath(path)
+    if place[:1] not in (b"\0", "\0"):
+        with contextlib.suppress(OSError):
+            if stat.S_ISSOCK(os.stat(place).st_mode):  # noqa: PTH116 - it may be bytes
+                os.remove(place)  # noqa: PTH107
+    sock = stdlib_socket.socket(stdlib_socket.AF_UNIX, stdlib_socket.SOCK_STREAM)
+    try:
+        _bind(sock, place)
+        _listen(sock, backlog)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _unix_path(sock: stdlib_socket.socket) -> tuple[Path, int] | None:
+    """Where a Unix socket stands in the file system, and the number of that file."""
+    if sock.family != getattr(stdlib_socket, "AF_UNIX", None):
+        return None
+    name = os.fsdecode(sock.getsockname())
+    if not name or name.startswith("\0"):
+        return None
+    path = Path(name).absolute()
+    with contextlib.suppress(OSError):
+        return path, path.stat().st_ino
+    return None
+
+
+class Listener:
+    """Accepts from one listening socket.
+
+    Args:
+        driver: that of the loop.
+        sock: listening and non-blocking.
+        accepted: called with each new socket, non-blocking, and its peer's address.
+    """
+
+    def __init__(
+        self,
+        driver: Driver,
+        sock: stdlib_socket.socket,
+        accepted: Callable[[stdlib_socket.socket, Any], None],
+    ) -> None:
+        self._driver = driver
+        self.sock = sock
+        self._accepted = accepted
+        self._resume_at: float | None = None
+        self._watching = 0
+        self.marked = False
+        self._path = _unix_path(sock)
+        self._tcp = sock.family in (stdlib_socket.AF_INET, stdlib_socket.AF_INET6)
+
+    def start(self) -> None:
+        """Begin to accept."""
+        self._driver.watch(self.sock.fileno(), self, 0, READ)
+        self._watching = READ
+
+    def close(self) -> None:
+        """Accept no more, and close the socket. Calling it again does nothing."""
+        if self.sock.fileno() >= 0:
+            self._driver.forget(self.sock.fileno(), self, self._watching)
+            self._watching = 0
+            self.sock.close()
+            if self._path is not None:
+                path, number = self._path
+                with contextlib.suppress(OSError):
+                    # Another server may have taken the place meanwhile.
+                    if path.stat().st_ino == number:
+                        path.unlink()
+
+    # For the driver.
+
+    def on_ready(self, events: int, now: float) -> None:
+        """Accept what waits."""
+        for _ in range(_ACCEPTS):
+            if self.sock.fileno() < 0:
+                return  # closed by what was accepted before
+            try:
+                sock, address = self.sock.accept()
+            except (BlockingIOError, InterruptedError):
+                return
+            except OSError as error:
+                if error.errno not in _SHORTAGE:
+                    continue  # the peer left meanwhile
+                # No traceback: it is the system's trouble, and comes when logs are read in haste.
+                logger.error(  # noqa: TRY400
+                    "cannot accept: %s; trying again in %.0f s", error.strerror, _PAUSE
+                )
+                self._watch(0)
+                self._resume_at = now + _PAUSE
+                self._driver.reschedule(self, self._resume_at)
+                return
+            sock.setblocking(False)
+            if self._tcp:
+                sock.setsockopt(stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_NODELAY, 1)
+            self._accepted(sock, address)
+
+    def next_timeout(self) -> float | None:
+        """When to accept again after a shortage."""
+        return self._resume_at
+
+    def on_timeout(self, now: float) -> None:
+        """Accept again."""
+        self._resume_at = None
+        self._watch(READ)
+
+    def flush(self, now: float) -> None:
+        """Nothing waits here."""
+
+    def give_up(self, now: float) -> None:
+        """Accepting one socket failed; the next may not."""
+
+    def _watch(self, events: int) -> None:
+        self._driver.watch(self.sock.fileno(), self, self._watching, events)
+        self._watching = events

@@ -1,0 +1,528 @@
+"""What a server is on every event loop: it accepts, opens, runs handlers, and shuts down.
+
+The adapters add how a handler becomes a task, and how a server is started.
+"""
+
+import contextvars
+import logging
+import os
+import socket as stdlib_socket
+import ssl as stdlib_ssl
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from inspect import iscoroutinefunction
+from typing import Any, Final, Unpack, cast
+
+from ..core.errors import LocalProtocolError
+from ..core.events import Refused, Requested
+from ..core.forwarded import TrustedProxies
+from ..core.frames import CloseCode, close_payload
+from ..core.handshake import ServerOptions
+from ..core.http import Response, text_response
+from ..core.sender import Entropy
+from ..core.states import State
+from ..core.websocket import WebSocket
+from .driver import Clock, Driver, Event
+from .exceptions import ConnectionClosed, NegotiationError
+from .listener import Listener, bind_tcp, bind_unix
+from .options import UNSET, LimitKeywords, Origins, Unset, with_keywords
+from .server_connection import (
+    Handler,
+    Negotiation,
+    ProcessRequest,
+    ProcessResponse,
+    SelectSubprotocol,
+    ServerConnection,
+)
+from .socket_link import SocketLink
+from .tls import TLSLink
+
+__all__ = ["BaseServer", "printable"]
+
+default_logger = logging.getLogger("hubbub.server")
+
+_BATCH: Final = 256
+"""Connections that are told to close before other tasks get a turn."""
+
+_HANDLERS_END: Final = 1.0
+"""Seconds that handlers have to return after their connections are closed, and again after cancelling."""
+
+
+class _Opening:
+    """An accepted socket up to the answer to its request."""
+
+    __slots__ = ("address", "server", "socket", "ws")
+
+    socket: SocketLink
+
+    def __init__(self, server: "BaseServer", ws: WebSocket, address: Any) -> None:
+        self.server = server
+        self.ws = ws
+        self.address = address
+
+    def changed(self) -> None:
+        """See `Owner`."""
+        event = self.ws.next_event()
+        if isinstance(event, Requested):
+            self.server.requested(self, event)
+        elif isinstance(event, Refused):
+            path = event.request.path if event.request is not None else "-"
+            self.server.logger.debug("http %d %s", event.response.status, path)
+        if self.socket.closed:
+            self.server.openings.discard(self)
+            self.server.look_if_empty()
+
+
+class BaseServer(ABC):
+    """Listening sockets, their connections, and the tasks that handle them.
+
+    Every connection's handler runs in a task of its own; when it returns, the connection is closed with
+    1000, and when it raises, with 1011 and one line in the log.
+
+    Args:
+        handler: a coroutine function that takes a `ServerConnection`.
+        host: a name or address, or several; None is every interface.
+        port: 0 picks a free one, the same on every address; see `sockets`.
+        origins: whose pages may connect: "same-host", a list of origins, or None for all.
+        subprotocols: those we know, in order of preference.
+        select_subprotocol: called with the connection and what the client offers; returns one of those
+            or None, or raises `NegotiationError`.
+        compression: "deflate" allows it.
+        process_request: called with the connection and the request before it is answered; a returned
+            `Response` refuses it. It may be a coroutine function, within `open_timeout`.
+        process_response: called with the 101 response too; returns another one or None. Of a 101 only
+            the headers are taken; any other refuses.
+        server_header: what to call ourselves in the 101 response.
+        trusted_proxies: addresses and networks whose `X-Forwarded-For` is believed; "unix" for peers on
+            Unix sockets.
+        logger: where to log.
+        create_connection: a subclass of `ServerConnection`.
+        sock: an existing listening socket instead of host and port.
+        path: of a Unix socket, instead of host and port.
+        ssl: a context, for wss.
+        family: of addresses, such as `socket.AF_INET`.
+        reuse_port: let several processes share the port.
+        backlog: connections that the system holds until we accept them.
+        start_serving: False waits for `start_serving()` or `serve_forever()`.
+        options: everything else, and what the keywords leave out.
+        clock: where the time comes from.
+        entropy: where masks, pings and identifiers come from.
+        limits: any field of `Limits`, such as `max_size` or `ping_interval`.
+
+    Raises:
+        TypeError: the handler is no coroutine function, or a keyword is unknown.
+        ValueError: a keyword's value can't work.
+        LocalProtocolError: so for those that go into the handshake.
+    """
+
+    def __init__(
+        self,
+        handler: Handler,
+        host: str | Iterable[str | None] | None = None,
+        port: int | None = None,
+        *,
+        origins: Origins | Unset = UNSET,
+        subprotocols: Sequence[str] | Unset | None = UNSET,
+        select_subprotocol: SelectSubprotocol | None = None,
+        compression: str | Unset | None = UNSET,
+        process_request: ProcessRequest | None = None,
+        process_response: ProcessResponse | None = None,
+        server_header: str | None = None,
+        trusted_proxies: Sequence[str] = (),
+        logger: "logging.Logger | logging.LoggerAdapter[Any] | None" = None,
+        create_connection: type[ServerConnection] | None = None,
+        sock: stdlib_socket.socket | None = None,
+        path: str | os.PathLike[str] | None = None,
+        ssl: stdlib_ssl.SSLContext | None = None,
+        family: int = stdlib_socket.AF_UNSPEC,
+        reuse_port: bool | None = None,
+        backlog: int = 128,
+        start_serving: bool = True,
+        options: ServerOptions | None = None,
+        clock: Clock | None = None,
+        entropy: Entropy = os.urandom,
+        **limits: Unpack[LimitKeywords],
+    ) -> None:
+        _check_handler(handler)
+        if sum(thing is not None for thing in (sock, path, port)) > 1:
+            raise TypeError("give one of port, sock and path")
+        options = with_keywords(
+            options if options is not None else ServerOptions(),
+            limits,
+            subprotocols=subprotocols,
+            compression=compression,
+            origins=_origins(origins),
+        )
+        if server_header is not None:
+            options = with_keywords(
+                options,
+                {},
+                subprotocols=UNSET,
+                compression=UNSET,
+                headers=(*options.headers, ("Server", server_header)),
+            )
+        self.logger = logger if logger is not None else default_logger
+        self._handler = handler
+        self._host = host
+        self._port = port
+        self._sock = sock
+        self._path = path
+        self._ssl = ssl
+        self._family = family
+        self._reuse_port = bool(reuse_port)
+        self._backlog = backlog
+        self._start_at_once = start_serving
+        self._options = options
+        self._clock = clock
+        self._entropy = entropy
+        self._negotiation = Negotiation(process_request, process_response, select_subprotocol)
+        self._proxies = TrustedProxies(trusted_proxies) if trusted_proxies else None
+        self._create_connection = create_connection or ServerConnection
+        self._context: contextvars.Context
+        self._driver: Driver | None = None
+        self._listeners: list[Listener] = []
+        self._serving = False
+        self._connections: set[ServerConnection] = set()
+        self._all: set[ServerConnection] = set()
+        self._handling = 0
+        self._empty: Event | None = None
+        self._shut_down: Event | None = None
+        self._done: Event
+        self.openings: set[_Opening] = set()
+        """Sockets whose handshake is not done; for the server's own parts."""
+
+    # What differs between loops.
+
+    @abstractmethod
+    def _make_driver(self, clock: Clock | None) -> Driver:
+        """The loop's driver, or one with a clock of its own."""
+
+    @abstractmethod
+    async def _resolve(self, host: str | None) -> list[Any]:
+        """The addresses to listen on."""
+
+    @abstractmethod
+    def _spawn(self, function: Callable[..., Awaitable[None]], *arguments: Any) -> None:
+        """Run a coroutine function as a task that does not raise."""
+
+    @abstractmethod
+    def _cancel_handlers(self) -> None:
+        """Cancel every handler that runs."""
+
+    # What it is.
+
+    @property
+    def sockets(self) -> tuple[stdlib_socket.socket, ...]:
+        """The listening sockets; none once the server is closed."""
+        return tuple(listener.sock for listener in self._listeners)
+
+    @property
+    def connections(self) -> set[Any]:
+        """The open connections, without those that are closing."""
+        return set(self._connections)
+
+    def is_serving(self) -> bool:
+        """Whether it accepts."""
+        return self._serving
+
+    # Start and stop.
+
+    async def _listen(self) -> None:
+        """Make the listening sockets.
+
+        Raises:
+            OSError: it cannot listen; the message says where and why.
+        """
+        sockets = await self._make_sockets()
+        self._context = contextvars.copy_context()
+        try:
+            self._driver = self._make_driver(self._clock)
+        except BaseException:
+            for sock in sockets:
+                sock.close()
+            raise
+        self._driver.hold()
+        self._done = self._driver.event()
+        self._listeners = [Listener(self._driver, sock, self._accepted) for sock in sockets]
+        if self._start_at_once:
+            self._accept()
+
+    async def _make_sockets(self) -> list[stdlib_socket.socket]:
+        if self._sock is not None:
+            self._sock.setblocking(False)
+            self._sock.listen(self._backlog)
+            return [self._sock]
+        if self._path is not None:
+            return [bind_unix(self._path, self._backlog)]
+        if self._port is None:
+            raise TypeError("say where to listen: give port, sock or path")
+        hosts = [self._host] if self._host is None or isinstance(self._host, str) else self._host
+        found = [address for host in hosts for address in await self._resolve(host or None)]
+        return bind_tcp(found, reuse_port=self._reuse_port, backlog=self._backlog)
+
+    def _accept(self) -> None:
+        if not self._serving and self._shut_down is None:
+            self._serving = True
+            for listener in self._listeners:
+                listener.start()
+                self.logger.info("listening on %s", printable(listener.sock.getsockname()))
+
+    async def start_serving(self) -> None:
+        """Begin to accept, if `start_serving=False` was asked for."""
+        self._accept()
+
+    def close(
+        self,
+        close_connections: bool = True,
+        code: int = CloseCode.GOING_AWAY,
+        reason: str = "",
+    ) -> None:
+        """Stop listening, and close every connection, with 1001 unless told otherwise.
+
+        Requests that wait for an answer get 503. Calling it again does nothing.
+
+        Args:
+            close_connections: False lets them go on until their clients leave.
+            code: of the Close frames.
+            reason: of the Close frames.
+
+        Raises:
+            LocalProtocolError: a code or reason that may not be sent.
+        """
+        close_payload(code, reason)  # a mistake is told here, since nobody watches the task
+        if self._driver is None or self._shut_down is not None:
+            return
+        self._shut_down = self._driver.event()
+        self._serving = False
+        for listener in self._listeners:
+            if listener.sock.fileno() >= 0:
+                listener.close()
+        self._listeners = []
+        self._spawn_shut_down(close_connections, code, reason)
+
+    @abstractmethod
+    def _spawn_shut_down(self, *arguments: Any) -> None:
+        """Run `_close_all` as a task that no cancelling of handlers reaches."""
+
+    async def wait_closed(self) -> None:
+        """Wait until every connection is closed and every handler has returned.
+
+        A handler that does not return within a second after its connection is closed is cancelled; one
+        that resists is left to itself.
+        """
+        if self._driver is not None:
+            await self._done.wait()
+
+    async def _close_all(self, close_connections: bool, code: int, reason: str) -> None:
+        driver = self._driver
+        assert driver is not None
+        try:
+            for opening in list(self.openings):
+                _turn_away(opening, driver)
+            limits = self._options.limits
+            patience: float | None = None
+            if close_connections:
+                for count, connection in enumerate(list(self._connections), 1):
+                    connection.close_soon(code, reason)
+                    if not count % _BATCH:
+                        await driver.checkpoint()
+                # Each machine ends its own connection in time; this is for what nobody foresaw.
+                patience = limits.close_timeout + limits.drain_timeout + limits.answer_timeout + 1
+            await self._wait_empty(driver, patience, handlers=False)
+            for left in [opening.socket for opening in self.openings] + [
+                connection.socket for connection in self._all
+            ]:
+                left.lose(driver.now())
+            if not await self._wait_empty(driver, _HANDLERS_END if close_connections else None):
+                self._cancel_handlers()
+                if not await self._wait_empty(driver, _HANDLERS_END):
+                    self.logger.error(
+                        "%d handlers did not end though they were cancelled", self._handling
+                    )
+        finally:
+            driver.release()
+            self._done.set()
+
+    async def _wait_empty(
+        self, driver: Driver, seconds: float | None, *, handlers: bool = True
+    ) -> bool:
+        """Wait for the last connection to be gone, and the last handler. False if they are not."""
+        try:
+            async with driver.fail_after(seconds):
+                while self._all or self.openings or (handlers and self._handling):
+                    self._empty = driver.event()
+                    await self._empty.wait()
+        except TimeoutError:
+            return False
+        return True
+
+    def look_if_empty(self) -> None:
+        """For the server's own parts: something has ended; who waits for that looks again."""
+        if self._empty is not None:
+            self._empty.set()
+
+    # One connection.
+
+    def _accepted(self, sock: stdlib_socket.socket, address: Any) -> None:
+        driver = self._driver
+        assert driver is not None
+        ws = WebSocket(self._options, now=driver.now(), entropy=self._entropy)
+        opening = _Opening(self, ws, address)
+        link = ws if self._ssl is None else TLSLink(ws, self._ssl, server_side=True)
+        opening.socket = SocketLink(driver, sock, link, opening)
+        self.openings.add(opening)
+        opening.socket.start()
+
+    def requested(self, opening: _Opening, event: Requested) -> None:
+        """For the server's own parts: a valid request came."""
+        driver = self._driver
+        assert driver is not None
+        address = opening.address
+        if self._proxies is not None:
+            address = self._proxies.client_address(address, event.request.headers) or address
+        connection = self._create_connection(
+            driver,
+            opening.socket,
+            opening.ws,
+            address,
+            self._entropy,
+            server=self,
+            request=event.request,
+        )
+        if self._negotiation:
+            self._begin(self._ask, connection, opening, event)
+        elif self._shut_down is not None:
+            _turn_away(opening, driver)
+        elif opening.ws.accept(driver.now()):
+            self._open(connection, opening, event.subprotocol)
+            self._begin(self._handle, connection)
+
+    def _begin(self, function: Callable[..., Awaitable[None]], *arguments: Any) -> None:
+        self._handling += 1
+        self._context.run(self._spawn, function, *arguments)
+
+    def _open(
+        self, connection: ServerConnection, opening: _Opening, subprotocol: str | None
+    ) -> None:
+        connection.subprotocol = subprotocol
+        opening.socket.owner = connection
+        opening.socket.opened()
+        self.openings.discard(opening)
+        self._all.add(connection)
+        self._connections.add(connection)
+        connection.driver.mark(opening.socket)
+
+    def leaves(self, connection: ServerConnection) -> None:
+        """For the server's own parts: a connection is closing."""
+        self._connections.discard(connection)
+
+    def left(self, connection: ServerConnection) -> None:
+        """For the server's own parts: a connection's socket is closed."""
+        self._all.discard(connection)
+        self.look_if_empty()
+
+    async def _ask(self, connection: ServerConnection, opening: _Opening, event: Requested) -> None:
+        """Let the user's functions decide about a request, then handle the connection."""
+        driver = connection.driver
+        ws = opening.ws
+        try:
+            async with driver.fail_after(self._options.limits.open_timeout):
+                verdict = await self._negotiation.decide(connection, event)
+        except TimeoutError:
+            verdict = text_response(503, "The answer took too long")
+        except NegotiationError as error:
+            verdict = text_response(400, str(error) or "No subprotocol suits")
+        except Exception:
+            self.logger.exception("a request of %s failed", printable(connection.remote_address))
+            verdict = text_response(500, "The request failed; the server's log tells why")
+        except BaseException:
+            opening.socket.lose(driver.now())
+            self._handled()
+            raise
+        if self._shut_down is not None and not isinstance(verdict, Response):
+            verdict = text_response(503, "The server is shutting down")
+        if isinstance(verdict, Response):
+            ws.reject(verdict, driver.now())
+            driver.mark(opening.socket)
+            opening.changed()
+            self._handled()
+            return
+        subprotocol, headers = verdict
+        try:
+            opened = ws.accept(driver.now(), subprotocol=subprotocol, headers=headers)
+        except Exception:
+            self.logger.exception("a request of %s failed", printable(connection.remote_address))
+            ws.reject(text_response(500, "The request failed"), driver.now())
+            driver.mark(opening.socket)
+            self._handled()
+            return
+        if not opened:
+            self._handled()
+            return
+        self._open(connection, opening, subprotocol)
+        await self._handle(connection)
+
+    async def _handle(self, connection: ServerConnection) -> None:
+        remote = printable(connection.remote_address)
+        self.logger.info("open %s %s", remote, connection.request.path)
+        code, reason = CloseCode.NORMAL_CLOSURE, ""
+        try:
+            await self._handler(connection)
+        except Exception as error:
+            if not (isinstance(error, ConnectionClosed) and connection.state is not State.OPEN):
+                # A handler need not catch the end of its own connection.
+                code = CloseCode.INTERNAL_ERROR
+                self.logger.exception("the handler of %s raised", remote)
+        except BaseException:
+            code = CloseCode.GOING_AWAY  # cancelled
+            raise
+        finally:
+            try:
+                await connection.close(code, reason)
+            finally:
+                closed = connection.closed
+                cause = closed.cause if closed is not None else ""
+                self.logger.info("close %s %s %s", remote, connection.close_code, cause)
+                self._handled()
+
+    def _handled(self) -> None:
+        self._handling -= 1
+        self.look_if_empty()
+
+
+def _check_handler(handler: object) -> None:
+    call = getattr(handler, "__call__", None)  # noqa: B004 - of an object, such as a Chat
+    if not (iscoroutinefunction(handler) or iscoroutinefunction(call)):
+        raise TypeError("the handler must be a coroutine function: write `async def`")
+
+
+def _origins(origins: Origins | Unset) -> Any:
+    if isinstance(origins, str) and origins != "same-host":
+        raise TypeError(f"origins={origins!r}: give a list of origins, 'same-host' or None")
+    if origins is None or isinstance(origins, (Unset, str)):
+        return origins
+    # None in the list is how `websockets` allows requests without an Origin; here they always may.
+    listed = cast("Sequence[str | None]", origins)
+    return tuple(origin for origin in listed if origin is not None)
+
+
+def _turn_away(opening: _Opening, driver: Driver) -> None:
+    """The server closes: a whole request gets an answer, half a one is not waited for."""
+    if opening.ws.state is not State.CONNECTING:
+        return  # an answer is leaving
+    try:
+        opening.ws.reject(text_response(503, "The server is shutting down"), driver.now())
+        driver.mark(opening.socket)
+    except LocalProtocolError:
+        opening.socket.lose(driver.now())
+
+
+def printable(address: object) -> str:
+    """A socket's address for a log."""
+    match address:
+        case (str(host), int(port)):
+            return f"{host}:{port}"
+        case (str(host), int(port), int(), int()):  # IPv6 adds flow and scope
+            return f"[{host}]:{port}"
+        case _:
+            return str(address) or "unix"

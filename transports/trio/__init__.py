@@ -1,0 +1,42 @@
+"""WebSockets on trio: `serve(handler)`, `connect(uri)`, and what their users need.
+
+The names are those of `websockets`, whose users may write
+`import hubbub.transports.trio as websockets`.
+"""
+
+from ...core.uri import InvalidURI
+from .. import exceptions
+from ..client import ClientConnection
+from ..connection import Message, broadcast
+from ..exceptions import (
+    ConcurrencyError,
+    ConnectionClosed,
+    ConnectionClosedError,
+    ConnectionClosedOK,
+    InvalidHandshake,
+    InvalidStatus,
+)
+from ..server_connection import Handler, ServerConnection
+from .client import connect, unix_connect
+from .server import Server, serve, unix_serve
+
+__all__ = [
+    "ClientConnection",
+    "ConcurrencyError",
+    "ConnectionClosed",
+    "ConnectionClosedError",
+    "ConnectionClosedOK",
+    "Handler",
+    "InvalidHandshake",
+    "InvalidStatus",
+    "InvalidURI",
+    "Message",
+    "Server",
+    "ServerConnection",
+    "broadcast",
+    "connect",
+    "exceptions",
+    "serve",
+    "unix_connect",
+    "unix_serve",
+]

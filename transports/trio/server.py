@@ -1,0 +1,116 @@
+"""`serve(handler)` on trio."""
+
+import os
+import socket as stdlib_socket
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from types import TracebackType
+from typing import Any, Self
+
+import trio
+
+from ..driver import Clock, Driver
+from ..server import BaseServer
+from ..server_connection import Handler
+from .driver import driver_of_loop
+
+__all__ = ["Server", "serve", "unix_serve"]
+
+
+class Server(BaseServer):
+    """A server on trio; the arguments are those of `BaseServer`. `serve` is another name for it.
+
+    Use it as `async with serve(handler, host, port) as server:`, or as
+    `server = await nursery.start(serve(handler, host, port).run)`. Where the block or the task is
+    cancelled, connections are still closed with 1001, which takes at most `close_timeout` and a few
+    seconds.
+    """
+
+    _manager: AbstractAsyncContextManager[trio.Nursery]
+    _nursery: trio.Nursery
+
+    def _make_driver(self, clock: Clock | None) -> Driver:
+        return driver_of_loop(clock)
+
+    async def _resolve(self, host: str | None) -> list[Any]:
+        return await trio.socket.getaddrinfo(
+            host,
+            self._port,
+            family=self._family,
+            type=stdlib_socket.SOCK_STREAM,
+            flags=stdlib_socket.AI_PASSIVE,
+        )
+
+    def _spawn(self, function: Callable[..., Awaitable[None]], *arguments: Any) -> None:
+        self._nursery.start_soon(function, *arguments)
+
+    def _spawn_shut_down(self, *arguments: Any) -> None:
+        self._nursery.start_soon(self._close_shielded, *arguments)
+
+    async def _close_shielded(self, *arguments: Any) -> None:
+        with trio.CancelScope(shield=True):
+            await self._close_all(*arguments)
+
+    def _cancel_handlers(self) -> None:
+        self._nursery.cancel_scope.cancel()
+
+    async def serve_forever(self) -> None:
+        """Wait until the server is closed; if cancelled, close it."""
+        self._accept()
+        try:
+            await self.wait_closed()
+        finally:
+            await self._close_now()
+
+    async def _close_now(self) -> None:
+        with trio.CancelScope(shield=True):
+            self.close()
+            await self.wait_closed()
+
+    async def run(self, *, task_status: "trio.TaskStatus[Any]" = trio.TASK_STATUS_IGNORED) -> None:
+        """Serve until cancelled or closed: `server = await nursery.start(serve(…).run)`."""
+        async with self:
+            task_status.started(self)
+            await self.serve_forever()
+
+    async def __aenter__(self) -> Self:
+        """Start to listen; the server itself."""
+        self._manager = trio.open_nursery()
+        self._nursery = await self._manager.__aenter__()
+        try:
+            await self._listen()
+        except BaseException as error:
+            await self._leave(error)
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        """Close it, and wait until that is done."""
+        await self._close_now()
+        self._nursery.cancel_scope.cancel()
+        return await self._leave(error)
+
+    async def _leave(self, error: BaseException | None) -> bool | None:
+        """Leave the nursery. Nobody outside knows of it, so an error leaves as it came."""
+        kind = None if error is None else type(error)
+        try:
+            return await self._manager.__aexit__(
+                kind, error, None if error is None else error.__traceback__
+            )
+        except BaseExceptionGroup as group:
+            if len(group.exceptions) == 1 and group.exceptions[0] is error:
+                return False
+            raise
+
+
+serve = Server
+
+
+def unix_serve(handler: Handler, path: "str | os.PathLike[str]", **keywords: Any) -> Server:
+    """Serve on a Unix socket, for a proxy on the same machine; the keywords are those of `serve`."""
+    return Server(handler, path=path, **keywords)
