@@ -87,6 +87,15 @@ class Link(Protocol):
         ...
 
     @property
+    def unchanged(self) -> bool:
+        """Whether `wants_read`, `end` and `next_timeout` surely are as after the last `data_to_send`.
+
+        An adapter that asks before `data_to_send`, and finds nothing left to write after it, need not
+        look at the three. It may be false for nothing.
+        """
+        ...
+
+    @property
     def wants_read(self) -> bool:
         """Whether to read on. May change with every call."""
         ...

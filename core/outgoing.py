@@ -42,11 +42,9 @@ class Outgoing:
 
     def take(self, max_bytes: int) -> list[bytes]:
         """Remove and return at least one frame, then more as long as all fit into `max_bytes`."""
-        frames = self._frames
         if self.size <= max_bytes:
-            self._frames = []
-            self.size = self._pongs = 0
-            return frames
+            return self.take_all()
+        frames = self._frames
         size = count = 0
         for frame in frames:
             if count and size + len(frame) > max_bytes:
@@ -59,6 +57,13 @@ class Outgoing:
         # The application's own pongs were not counted, so this may be too many.
         self._pongs = max(0, self._pongs - sum(frame[0] == _PONG for frame in frames[:count]))
         return frames[:count]
+
+    def take_all(self) -> list[bytes]:
+        """Remove and return everything."""
+        frames = self._frames
+        self._frames = []
+        self.size = self._pongs = 0
+        return frames
 
     def clear(self) -> None:
         """Throw everything away: the socket is gone."""

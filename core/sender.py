@@ -18,12 +18,13 @@ Entropy = Callable[[int], bytes]
 class Sender:
     """Masks, fragments and compresses as the role and the agreement ask."""
 
-    __slots__ = ("_compressor", "_entropy", "_fragmented", "_options", "agreement", "client", "out")
+    __slots__ = ("_compressor", "_entropy", "_options", "agreement", "client", "fragmented", "out")
 
     def __init__(self, options: Options, entropy: Entropy) -> None:
         self._options = options
         self._entropy = entropy
-        self._fragmented: Opcode | None = None
+        self.fragmented: Opcode | None = None
+        """The type of a message whose fragments are under way."""
         self._compressor: Compressor | None = None
         self.client = isinstance(options, ClientOptions)
         self.agreement: Agreement | None = None
@@ -37,11 +38,11 @@ class Sender:
         else:
             opcode, payload = Opcode.BINARY, binary_payload(data)
         self._check_room()
-        first = self._fragmented is None
-        if not first and self._fragmented is not opcode:
+        first = self.fragmented is None
+        if not first and self.fragmented is not opcode:
             before = "text" if opcode is Opcode.BINARY else "binary"
             raise LocalProtocolError(f"the fragments before were {before}: end that message first")
-        self._fragmented = None if final else opcode
+        self.fragmented = None if final else opcode
         compressed = False
         if self.agreement is not None:
             payload, compressed = self._compress(self.agreement, payload, first, final)
@@ -51,28 +52,13 @@ class Sender:
         """Queue a shared frame (see `WebSocket.send_prepared`)."""
         if self.client:
             raise LocalProtocolError("a client masks every frame for itself: use send()")
-        if self._fragmented is not None:
+        if self.fragmented is not None:
             raise LocalProtocolError("a message in fragments is not ended: end it first")
         self._check_room()
         if self.agreement is None or self._options.deflate is None:
             self.out.append(message.frame)
         else:
             self.out.append(message.compressed_frame(self.agreement, self._options.deflate))
-
-    def offer(self, message: PreparedMessage) -> bool:
-        """Queue a shared frame if there is room (see `WebSocket.offer`)."""
-        out = self.out
-        if (
-            out.size > self._options.limits.write_limit
-            or self._fragmented is not None
-            or self.client
-        ):
-            return False
-        if self.agreement is None:
-            out.append(message.frame)
-        else:
-            self.send_prepared(message)
-        return True
 
     def write(
         self, opcode: Opcode, payload: bytes, final: bool = True, compressed: bool = False

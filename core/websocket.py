@@ -66,12 +66,15 @@ class WebSocket:
         "_now",
         "_opening",
         "_options",
+        "_out",
+        "_plain",
         "_receiver",
         "_sender",
         "_timers",
         "_unanswered",
         "_write_limit",
         "dirty",
+        "unchanged",
     )
 
     def __init__(
@@ -82,6 +85,9 @@ class WebSocket:
         self._entropy = entropy
         self._now = now
         self._sender = Sender(options, entropy)
+        self._out = self._sender.out
+        self._plain = False
+        """Whether a shared frame may be queued as it is: a server's side, open, without compression."""
         self._inbox = Inbox(options.limits)
         self._timers = Timers()
         self._keepalive = Keepalive()
@@ -92,6 +98,8 @@ class WebSocket:
         self._unanswered = False
         self.dirty = True
         """Whether the adapter has something to do (see `Link`)."""
+        self.unchanged = False
+        """Whether nothing but bytes changed (see `Link`)."""
         self._opening: ServerOpening | ClientOpening | None
         if isinstance(options, ClientOptions):
             self._opening = ClientOpening(options, entropy(16))
@@ -159,10 +167,12 @@ class WebSocket:
             end = receiver.receive(data, now)
             if not receiver.quiet:
                 self.dirty = True
+                self.unchanged = False
                 if end is not None:
                     self._receive_end(receiver, end)
             return
         self.dirty = True
+        self.unchanged = False
         if self._opening is not None:
             self._receive_opening(self._opening, data)
         else:
@@ -206,19 +216,21 @@ class WebSocket:
     def data_to_send(self, now: float, max_bytes: int = 65536) -> list[bytes]:
         """Take bytes to write (see `Link`)."""
         self._now = now
-        timers = self._timers
-        if timers.stopped:
+        out = self._out
+        if self.unchanged and out.size <= max_bytes:
+            self.dirty = False
+            return out.take_all()
+        if self._timers.stopped:
             self._sync(now)
-        out = self._sender.out
         taken = out.take(max_bytes)
         if taken:
-            timers.disarm(Timer.WRITE)
+            self._timers.disarm(Timer.WRITE)
         if out.size:
             self._sync(now)
         else:
+            self._all_taken(now)
             self.dirty = False
-            if self._keepalive.probing or self._closing.state is not Closing.NONE:
-                self._all_taken(now)
+            self.unchanged = True
         return taken
 
     def _all_taken(self, now: float) -> None:
@@ -280,6 +292,7 @@ class WebSocket:
             event = inbox.take()
         if held and not inbox.held:
             self.dirty = True
+            self.unchanged = False
         return event
 
     @property
@@ -368,19 +381,22 @@ class WebSocket:
         self._sender.send_prepared(message)
         self._queued(now)
 
-    def offer(self, message: PreparedMessage, now: float) -> bool:
+    def offer(self, message: PreparedMessage) -> bool:
         """Server: send a shared message if it can leave soon, and say whether.
 
         It can't where the connection is not open, where more than `write_limit` bytes wait already, or
         between the fragments of another message. Nothing is raised, for fan-outs to many.
         """
-        if (
-            self._closing.state is not Closing.NONE
-            or self._opening is not None
-            or not self._sender.offer(message)
-        ):
+        out = self._out
+        if out.size > self._write_limit or self._sender.fragmented is not None:
             return False
-        self._queued(now)
+        if self._plain:
+            out.append(message.frame)
+        elif self._opening is None and self._closing.state is Closing.NONE:
+            self._sender.send_prepared(message)
+        else:
+            return False
+        self.dirty = True
         return True
 
     def ping(self, now: float, payload: bytes | None = None) -> bytes:
@@ -432,6 +448,7 @@ class WebSocket:
             self._answer()
         elif self._closing.state is Closing.NONE:
             self._closing.send(Close(code, reason))
+            self._plain = False
             self._sender.write(Opcode.CLOSE, payload)
             self._inbox.held = False
             if self._receiver is not None:
@@ -465,6 +482,7 @@ class WebSocket:
     def _open(self, agreement: Agreement | None) -> Receiver:
         self._opening = None
         self._sender.agreement = agreement
+        self._plain = agreement is None and not self._sender.client
         self._receiver = Receiver(
             self._options, agreement, self._sender, self._inbox, self._keepalive, self._timers
         )
@@ -483,6 +501,7 @@ class WebSocket:
         self._drained += receiver.surplus
         if isinstance(end, Close):
             self._closing.receive(end)
+            self._plain = False
             self._close_soon()
         else:
             self._fail(end.code, end.reason)
@@ -491,6 +510,7 @@ class WebSocket:
 
     def _fail(self, code: int, reason: str) -> None:
         self._closing.fail(code, reason)
+        self._plain = False
         self._close_soon()
 
     def _fail_now(self, code: int, reason: str) -> None:
@@ -515,6 +535,7 @@ class WebSocket:
     def _answer(self) -> None:
         """Send the Close frame that is due."""
         self.dirty = True
+        self.unchanged = False
         close = self._closing.answer()
         # A peer's reason came in a frame, so it fits; wsproto's words are cut to be sure.
         reason = close.reason.encode()[:MAX_REASON].decode(errors="ignore")
@@ -548,6 +569,7 @@ class WebSocket:
             return
         told = self._closing.state is Closing.OVER
         self._closing.end()
+        self._plain = False
         self._sender.out.clear()
         self._timers.disarm_all()
         if not told:
@@ -586,6 +608,7 @@ class WebSocket:
         """Note the time, and what changed in calls that were not told it."""
         self._now = now
         self.dirty = True
+        self.unchanged = False
         timers = self._timers
         if timers.stopped and not self._inbox.held:
             timers.go_on(now)

@@ -224,21 +224,22 @@ class Driver(ABC):
         if self._older:
             dirty += self._older
             self._older = []
-        now = began = self.now()
-        for at, one in enumerate(dirty):
-            if not at % _LOOK and at:
-                now = self.now()
-                if now - began > _SLICE:
-                    self._older = dirty[at:]
-                    if not self._flushing:
-                        self._flushing = True
-                        self._flush_soon()
-                    return
-            one.marked = False
-            try:
-                one.flush(now)
-            except Exception as error:  # noqa: BLE001
-                self._give_up(one, error)
+        now = self.now()
+        end = now + _SLICE
+        for at in range(0, len(dirty), _LOOK):
+            for one in dirty[at : at + _LOOK]:
+                one.marked = False
+                try:
+                    one.flush(now)
+                except Exception as error:  # noqa: BLE001 - whatever it is, it is one socket's
+                    self._give_up(one, error)
+            now = self.now()
+            if now > end and at + _LOOK < len(dirty):
+                self._older = dirty[at + _LOOK :]
+                if not self._flushing:
+                    self._flushing = True
+                    self._flush_soon()
+                return
 
     def _expire(self) -> None:
         """The alarm's moment came."""

@@ -1,7 +1,6 @@
 """The half of every adapter that owns a socket and drives a link. It decides nothing."""
 
 import socket as stdlib_socket
-from collections.abc import Sequence
 from typing import Final, Protocol
 
 from ..core.link import LINGER, End, Link
@@ -136,17 +135,27 @@ class SocketLink:
 
     def flush(self, now: float) -> None:
         """Write what the link has, then do to the socket what the link wants."""
-        if self.closed or self._linger_at is not None:
-            return
         link = self.link
-        changed = self.room_wanted
-        if self._unsent is None:
-            data = link.data_to_send(now)
-            if data:
-                self._write(data, now)
-        else:
+        if self._unsent is not None:
+            if self._linger_at is not None:
+                return
             link.handle_timeout(now)  # it tells the link the time, as `data_to_send` would
-            changed = True
+        elif self.closed:
+            return
+        else:
+            unchanged = link.unchanged and not self.room_wanted
+            while data := link.data_to_send(now):
+                if not self._send(data[0] if len(data) == 1 else b"".join(data), now):
+                    unchanged = False
+                    break
+                if not link.dirty:
+                    break
+            if unchanged and not link.dirty:
+                return  # nearly always
+        self._obey(link, now)
+
+    def _obey(self, link: Link, now: float) -> None:
+        """Do what the link wants of the socket, and tell the owner."""
         watching = READ if link.wants_read and not self._eof else 0
         if self._unsent is not None:
             watching |= WRITE
@@ -155,10 +164,8 @@ class SocketLink:
             self._watching = watching
         end = link.end
         if end is not None:
-            changed = True
             self._finish(end, now)
-        if changed:
-            self.owner.changed()
+        self.owner.changed()
         timeout = self.next_timeout()
         if timeout != self._timeout:
             self._timeout = timeout
@@ -200,14 +207,6 @@ class SocketLink:
         self.owner.changed()
         if link.dirty or self._eof:
             self._driver.mark(self)
-
-    def _write(self, data: Sequence[bytes], now: float) -> None:
-        link = self.link
-        while data:
-            sent = self._send(data[0] if len(data) == 1 else b"".join(data), now)
-            if not sent or not link.wants_write:
-                return
-            data = link.data_to_send(now)
 
     def _send(self, data: bytes | memoryview, now: float) -> bool:
         """Give bytes to the socket, keep what it does not take, and say whether it took all."""

@@ -119,6 +119,11 @@ class TLSLink:
         return self._touched or bool(self._outgoing.pending) or self._inner.dirty
 
     @property
+    def unchanged(self) -> bool:
+        """Not known here (see `Link`)."""
+        return False
+
+    @property
     def wants_read(self) -> bool:
         """Whether to read on (see `Link`)."""
         return not self._failed and self._inner.wants_read

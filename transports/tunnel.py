@@ -74,6 +74,11 @@ class TunnelLink:
         return self._dirty or self._inner.dirty
 
     @property
+    def unchanged(self) -> bool:
+        """Not known here (see `Link`)."""
+        return False
+
+    @property
     def wants_read(self) -> bool:
         """Whether to read on (see `Link`)."""
         return self.refusal is None and self._inner.wants_read

@@ -80,6 +80,8 @@ class TrioDriver(Driver):
         self._flusher: Task | None = None
         self._alarm = math.inf
         self._scope: trio.CancelScope | None = None
+        # It is that, without a coroutine around it for each message.
+        self.checkpoint_if_cancelled = trio.lowlevel.checkpoint_if_cancelled  # type: ignore[method-assign]
         for task in (self._read, self._write, self._keep_time):
             trio.lowlevel.spawn_system_task(task)
 
