@@ -30,6 +30,11 @@ class Inbox:
     def __bool__(self) -> bool:
         return bool(self._events)
 
+    @property
+    def messages(self) -> int:
+        """How many messages wait."""
+        return self._messages
+
     def push(self, events: Sequence[Event]) -> None:
         """Queue events, oldest first."""
         for event in events:

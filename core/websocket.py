@@ -527,7 +527,7 @@ class WebSocket:
         self._receiver = None
         self._inbox.held = False
         self._keep_only_write_timer()
-        if self._inbox:
+        if self._inbox.messages:
             self._arm(Timer.ANSWER, self._options.limits.answer_timeout)
         else:
             self._answer()

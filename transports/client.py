@@ -1,6 +1,5 @@
 """What a client is on every event loop: where to connect, how, and what to do when that fails."""
 
-import contextlib
 import logging
 import os
 import platform
@@ -16,8 +15,8 @@ from urllib.request import getproxies, proxy_bypass
 from ..core.backoff import Backoff
 from ..core.events import Accepted, Closed, Event, Refused
 from ..core.frames import CloseCode
-from ..core.handshake import ClientOptions, client_headers
-from ..core.http import Headers, HeadersLike, Request, Response
+from ..core.handshake import ClientOptions
+from ..core.http import Headers, HeadersLike
 from ..core.link import Link
 from ..core.proxy import Proxy, ProxyTunnel, parse_proxy
 from ..core.sender import Entropy
@@ -31,7 +30,7 @@ from ..core.uri import (
     redirect_target,
 )
 from ..core.websocket import WebSocket
-from .connection import Connection
+from .client_connection import ClientConnection
 from .driver import Clock, Driver, Promise
 from .exceptions import (
     InvalidHandshake,
@@ -40,14 +39,14 @@ from .exceptions import (
     InvalidStatus,
     ProxyError,
     SecurityError,
-    closed_exception,
 )
 from .options import UNSET, LimitKeywords, Unset, with_keywords
+from .reconnecting import Connections, process_exception
 from .socket_link import SocketLink
 from .tls import TLSLink
 from .tunnel import TunnelLink
 
-__all__ = ["BaseConnect", "ClientConnection", "process_exception"]
+__all__ = ["BaseConnect"]
 
 default_logger = logging.getLogger("hubbub.client")
 
@@ -55,37 +54,7 @@ MAX_REDIRECTS: Final = 10
 """As in `websockets`."""
 
 _REDIRECTS: Final = frozenset({300, 301, 302, 303, 307, 308})
-_TRANSIENT: Final = frozenset({500, 502, 503, 504})
 _CREDENTIALS: Final = frozenset({"authorization", "cookie", "proxy-authorization"})
-
-
-class ClientConnection(Connection):
-    """One WebSocket on the client's side."""
-
-    __slots__ = ("_options", "response")
-
-    def __init__(
-        self,
-        driver: Driver,
-        socket: SocketLink,
-        ws: WebSocket,
-        remote: Any,
-        entropy: Entropy,
-        *,
-        options: ClientOptions,
-        response: Response,
-    ) -> None:
-        super().__init__(driver, socket, ws, remote, entropy)
-        self._options = options
-        self.response = response
-        """The server's answer to our request."""
-
-    @property
-    def request(self) -> Request:
-        """Our opening request, without its random key."""
-        lines = client_headers(self._options, b"")
-        kept = [(name, value) for name, value in lines if name != "Sec-WebSocket-Key"]
-        return Request("GET", self._options.target, Headers(kept))
 
 
 class _Opening:
@@ -108,21 +77,6 @@ class _Opening:
             if event is not None:
                 self.lost = self.socket.ended
                 self.answer.set_result(event)
-
-
-def process_exception(error: Exception) -> Exception | None:
-    """Whether to try again after a failed attempt, as `connect` decides it unless told otherwise.
-
-    Returns:
-        None to try again: the network failed, time was up, or the server answered 500, 502, 503 or 504.
-        Otherwise the error, which is raised.
-    """
-    # A certificate that is not trusted today is not tomorrow.
-    if isinstance(error, (OSError, InvalidMessage)):
-        return error if isinstance(error, stdlib_ssl.SSLCertVerificationError) else None
-    if isinstance(error, (InvalidStatus, InvalidProxyStatus)):
-        return None if error.response.status in _TRANSIENT else error
-    return None if type(error) is ProxyError else error
 
 
 class BaseConnect(ABC):
@@ -207,7 +161,7 @@ class BaseConnect(ABC):
             host=parsed.host_header,
             target=parsed.target,
         )
-        headers = list(Headers(additional_headers or ()).lines)
+        headers = [*self._options.headers, *Headers(additional_headers or ()).lines]
         agent = _user_agent() if isinstance(user_agent_header, Unset) else user_agent_header
         if agent is not None and not any(name.lower() == "user-agent" for name, _ in headers):
             headers.append(("User-Agent", agent))
@@ -251,6 +205,10 @@ class BaseConnect(ABC):
             OSError: it can't be connected.
         """
 
+    @abstractmethod
+    async def _sleep(self, seconds: float) -> None:
+        """Wait."""
+
     # Ways to use it.
 
     async def __aenter__(self) -> Any:
@@ -280,7 +238,7 @@ class BaseConnect(ABC):
 
     def __aiter__(self) -> AsyncIterator[Any]:
         """Connections, one after the other, without end."""
-        return _Connections(self)
+        return Connections(self)
 
     def judge(self, error: Exception) -> Exception | None:
         """For the iteration: None to try again, or what to raise."""
@@ -293,10 +251,14 @@ class BaseConnect(ABC):
         """For the iteration: seconds before each attempt."""
         return self._reconnect_delays()
 
-    async def wait(self, seconds: float, reason: object) -> None:
+    def forget(self) -> None:
+        """For the iteration: its loop was left, and the connection with it."""
+        self._connection = None
+
+    async def wait(self, seconds: float, reason: str) -> None:
         """For the iteration: wait before the next attempt."""
         self.logger.info("connecting again in %.1f s: %s", seconds, reason)
-        await self._driver_of_loop(self._clock).sleep(seconds)
+        await self._sleep(seconds)
 
     # One attempt.
 
@@ -342,7 +304,7 @@ class BaseConnect(ABC):
         self.uri = target
 
     def _options_for(self, uri: URI) -> ClientOptions:
-        headers = list(self._options.headers) + self._headers
+        headers = list(self._headers)
         if uri.user is not None and not any(n.lower() == "authorization" for n, _ in headers):
             headers.append(("Authorization", basic_auth(uri.user, uri.password)))
         return with_keywords(
@@ -464,63 +426,6 @@ class BaseConnect(ABC):
             sock.close()
             raise
         return sock
-
-
-_HELD: Final = 10.0
-"""Seconds after which a connection that is lost counts as one that held: delays begin anew."""
-
-
-class _Connections:
-    """What `async for connection in connect(uri)` goes through.
-
-    No generator, because one that is left half-way is a burden to the loop; here the last connection is
-    closed when the loop's iterator goes.
-    """
-
-    def __init__(self, connect: BaseConnect) -> None:
-        self._connect = connect
-        self._delays: Iterator[float] | None = None
-        self._last: ClientConnection | None = None
-        self._began = 0.0
-
-    def __aiter__(self) -> "_Connections":
-        return self
-
-    async def __anext__(self) -> Any:
-        """Close the last connection, and open the next."""
-        reason: object = None
-        if self._last is not None:
-            last, self._last = self._last, None
-            closed = last.closed
-            await self._connect.__aexit__(None, None, None)
-            held = last.driver.now() - self._began
-            if closed is not None and not closed_exception(closed).ok and held < _HELD:
-                reason = closed_exception(closed)
-            else:
-                self._delays = None
-        while True:
-            if reason is not None:
-                self._delays = self._delays or self._connect.delays()
-                await self._connect.wait(next(self._delays), reason)
-            try:
-                connection: ClientConnection = await self._connect.__aenter__()
-            except Exception as error:
-                raised = self._connect.judge(error)
-                if raised is error:
-                    raise
-                if raised is not None:
-                    raise raised from error
-                reason = error
-            else:
-                self._last = connection
-                self._began = connection.driver.now()
-                return connection
-
-    def __del__(self) -> None:
-        """The loop was left: close the connection, without waiting."""
-        if self._last is not None:
-            with contextlib.suppress(Exception):  # the event loop may be gone
-                self._last.close_soon()
 
 
 def _failure(event: Event, layers: list[TLSLink | TunnelLink], lost: bool) -> Exception:

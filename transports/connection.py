@@ -5,9 +5,9 @@ driver's. The names are those of `websockets`.
 """
 
 import uuid
-from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable
 from types import TracebackType
-from typing import Any, Final, Literal, Self, TypeVar, cast, overload
+from typing import Any, Final, Literal, Self, cast, overload
 
 from ..core.events import BinaryMessage, Closed, TextMessage
 from ..core.frames import CloseCode
@@ -17,15 +17,10 @@ from ..core.states import State
 from ..core.websocket import WebSocket
 from .driver import Driver, Event, Promise
 from .exceptions import ConcurrencyError, closed_exception
+from .messages import Each, Message, Sendable, converted, join
 from .socket_link import SocketLink
 
-__all__ = ["Connection", "Message", "Sendable", "broadcast"]
-
-Message = str | bytes
-"""What is received, text or bytes."""
-
-Sendable = str | bytes | bytearray | memoryview
-"""What can be sent as one message or fragment."""
+__all__ = ["Connection"]
 
 _TURN: Final = 16
 """Messages that a task takes without waiting before other tasks get a turn."""
@@ -184,28 +179,31 @@ class Connection:
             UnicodeDecodeError: as `recv`.
         """
         final = False
+        # Fragments that a cancelled `recv` had taken come first.
+        while self._parts:
+            data = self._parts.pop(0)
+            yield data if decode is None else converted(data, decode)
+        self._parts = None
         while not final:
             part = await self._next_part()
             final = part.final
-            yield part.data if decode is None else _converted(part.data, decode)
+            yield part.data if decode is None else converted(part.data, decode)
 
     async def _receive(self, decode: bool | None = None, iterating: bool = False) -> Message:
         """The next message; at a normal close, while iterating, the end of the iteration."""
         while True:
             part = await self._next_part(iterating)
             if part.final and self._parts is None:
-                return part.data if decode is None else _converted(part.data, decode)
+                return part.data if decode is None else converted(part.data, decode)
             if self._parts is None:
                 self._parts = []
             self._parts.append(part.data)
             if part.final:
                 parts, self._parts = self._parts, None
-                data = _join(parts)
-                return data if decode is None else _converted(data, decode)
+                data = join(parts)
+                return data if decode is None else converted(data, decode)
 
     async def _next_part(self, iterating: bool = False) -> TextMessage | BinaryMessage:
-        if self._receiver is not None:
-            raise ConcurrencyError("another task is receiving: let one task call recv()")
         driver, ws = self.driver, self.ws
         if driver.checks_cancellation:
             await driver.checkpoint_if_cancelled()
@@ -213,6 +211,8 @@ class Connection:
             # One read may hold thousands of messages: the others' turn. Nothing is taken yet.
             self._taken = 0
             await driver.checkpoint()
+        if self._receiver is not None:
+            raise ConcurrencyError("another task is receiving: let one task call recv()")
         while True:
             event = ws.next_event()
             if ws.dirty:
@@ -282,7 +282,7 @@ class Connection:
         elif isinstance(message, AsyncIterable):
             await self._send_fragments(message, text)
         else:
-            await self._send_fragments(_Each(message), text)
+            await self._send_fragments(Each(message), text)
 
     async def ping(self, data: str | bytes | None = None) -> Awaitable[float]:
         """Send a ping. Await what this returns for the latency in seconds, or let it be.
@@ -296,6 +296,8 @@ class Connection:
             ConnectionClosed: the connection is closed; also where the pong is awaited.
             LocalProtocolError: the payload is too long or in use, or too many pings wait.
         """
+        if self.driver.checks_cancellation:
+            await self.driver.checkpoint_if_cancelled()
         self._check_open()
         payload = data.encode() if isinstance(data, str) else data
         sent = self.ws.ping(self.driver.now(), payload)
@@ -313,6 +315,8 @@ class Connection:
             ConnectionClosed: the connection is closed.
             LocalProtocolError: more than 125 bytes.
         """
+        if self.driver.checks_cancellation:
+            await self.driver.checkpoint_if_cancelled()
         self._check_open()
         self.ws.pong(self.driver.now(), data.encode() if isinstance(data, str) else data)
         self.driver.mark(self.socket)
@@ -409,7 +413,7 @@ class Connection:
         if not ws.can_send:
             raise closed_exception(ws.closed)
         if text is not None:
-            message = _converted(message if isinstance(message, str) else bytes(message), text)
+            message = converted(message if isinstance(message, str) else bytes(message), text)
         driver = self.driver
         ws.send(message, driver.now(), final=final)
         driver.mark(self.socket)
@@ -448,66 +452,3 @@ class Connection:
         finally:
             done.set()
             self._fragmented = None
-
-
-def _converted(data: Message, to_text: bool) -> Message:
-    if to_text:
-        return data if isinstance(data, str) else data.decode()
-    return data.encode() if isinstance(data, str) else data
-
-
-def _join(parts: list[Message]) -> Message:
-    """Fragments of one message, which are of one type."""
-    if isinstance(parts[0], str):
-        return "".join(cast("list[str]", parts))
-    return b"".join(cast("list[bytes]", parts))
-
-
-class _Each:
-    """The items of an iterable, asynchronously. No generator, because one may be left half-way."""
-
-    def __init__(self, items: Iterable[Sendable]) -> None:
-        if isinstance(items, Mapping):
-            raise TypeError("a mapping is no message: its keys would be sent; encode it first")
-        self._items = iter(items)
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Sendable:
-        try:
-            return next(self._items)
-        except StopIteration:
-            raise StopAsyncIteration from None
-
-
-AnyConnection = TypeVar("AnyConnection", bound=Connection)
-
-
-def broadcast(
-    connections: Iterable[AnyConnection], message: Message, *, text: bool | None = None
-) -> list[AnyConnection]:
-    """Send one message to many connections of a server: encoded once, without waiting for the slowest.
-
-    Args:
-        connections: who gets it.
-        message: text or bytes.
-        text: as that of `Connection.send`.
-
-    Returns:
-        The connections that were skipped, because more than `write_limit` bytes wait for their peer,
-        because a message in fragments is under way, or because they are closing.
-
-    Raises:
-        LocalProtocolError: text with a lone surrogate.
-    """
-    prepared = PreparedMessage(message if text is None else _converted(message, text))
-    skipped: list[AnyConnection] = []
-    for connection in connections:
-        # `send_now`, written out for those who keep up: the call would cost a third of the whole.
-        if connection.ws.offer(prepared):
-            if not connection.socket.marked:
-                connection.driver.mark(connection.socket)
-        elif not connection.send_now(prepared):
-            skipped.append(connection)
-    return skipped

@@ -150,10 +150,6 @@ class Driver(ABC):
     def fail_after(self, seconds: float | None) -> AbstractAsyncContextManager[object]:
         """Raise TimeoutError in the block after so many seconds."""
 
-    @abstractmethod
-    async def sleep(self, seconds: float) -> None:
-        """Wait."""
-
     # For sockets.
 
     def watch(self, fd: int, watched: Watched, before: int, events: int) -> None:

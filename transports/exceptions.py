@@ -114,7 +114,7 @@ class InvalidHandshake(WebSocketException):
 
 
 class InvalidMessage(InvalidHandshake):
-    """What came was no HTTP, or the stream ended before the response."""
+    """The stream ended before the response was complete; another attempt may go better."""
 
 
 class InvalidStatus(InvalidHandshake):

@@ -1,25 +1,20 @@
-"""Sockets that listen: how they are made, and accepting from them."""
+"""Accepting from a listening socket."""
 
 import contextlib
 import errno
 import logging
 import os
 import socket as stdlib_socket
-import stat
-import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 from .driver import Driver
 from .poller import READ
 
-__all__ = ["AddressInfo", "Listener", "bind_tcp", "bind_unix"]
+__all__ = ["Listener"]
 
 logger = logging.getLogger("hubbub.server")
-
-AddressInfo = tuple[Any, Any, int, str, tuple[Any, ...]]
-"""What `getaddrinfo` gives."""
 
 _ACCEPTS: Final = 64
 """Sockets that are accepted in one go, so that the open ones get their turn."""
@@ -28,80 +23,6 @@ _SHORTAGE: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.E
 
 _PAUSE: Final = 1.0
 """Seconds without accepting when descriptors or memory have run out, as in asyncio."""
-
-
-def bind_tcp(
-    found: Iterable[AddressInfo], *, reuse_port: bool, backlog: int
-) -> list[stdlib_socket.socket]:
-    """Listen on each address; where the port is 0, on one free port on all of them.
-
-    Raises:
-        OSError: it cannot listen; the message names the address.
-    """
-    sockets: list[stdlib_socket.socket] = []
-    picked = 0
-    try:
-        for family, kind, protocol, _, address in dict.fromkeys(found):
-            try:
-                sock = stdlib_socket.socket(family, kind, protocol)
-            except OSError as error:
-                if error.errno == errno.EAFNOSUPPORT:
-                    continue  # a system without IPv6 may still have its addresses
-                raise
-            sockets.append(sock)
-            if os.name == "posix" and sys.platform != "cygwin":
-                sock.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_REUSEADDR, 1)
-            if reuse_port:
-                sock.setsockopt(stdlib_socket.SOL_SOCKET, stdlib_socket.SO_REUSEPORT, 1)
-            if family == stdlib_socket.AF_INET6:
-                sock.setsockopt(stdlib_socket.IPPROTO_IPV6, stdlib_socket.IPV6_V6ONLY, 1)
-            if picked and not address[1]:
-                address = (address[0], picked, *address[2:])
-            _bind(sock, address)
-            picked = picked or sock.getsockname()[1]
-            _listen(sock, backlog)
-    except BaseException:
-        for sock in sockets:
-            sock.close()
-        raise
-    if not sockets:
-        raise OSError("no address of this host can be listened on")
-    return sockets
-
-
-def _bind(sock: stdlib_socket.socket, address: Any) -> None:
-    try:
-        sock.bind(address)
-    except OSError as error:
-        # The system's words don't say where.
-        text = os.strerror(error.errno or 0).lower()
-        raise OSError(error.errno, f"cannot listen on {address!r}: {text}") from None
-
-
-def _listen(sock: stdlib_socket.socket, backlog: int) -> None:
-    sock.setblocking(False)
-    sock.listen(backlog)
-
-
-def bind_unix(path: str | bytes | os.PathLike[Any], backlog: int) -> stdlib_socket.socket:
-    """Listen on a Unix socket. One that a server before us left behind is replaced.
-
-    Raises:
-        OSError: it cannot listen; the message names the path.
-    """
-    place = os.fspath(path)
-    if place[:1] not in (b"\0", "\0"):
-        with contextlib.suppress(OSError):
-            if stat.S_ISSOCK(os.stat(place).st_mode):  # noqa: PTH116 - it may be bytes
-                os.remove(place)  # noqa: PTH107
-    sock = stdlib_socket.socket(stdlib_socket.AF_UNIX, stdlib_socket.SOCK_STREAM)
-    try:
-        _bind(sock, place)
-        _listen(sock, backlog)
-    except BaseException:
-        sock.close()
-        raise
-    return sock
 
 
 def _unix_path(sock: stdlib_socket.socket) -> tuple[Path, int] | None:

@@ -13,8 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from inspect import iscoroutinefunction
 from typing import Any, Final, Unpack, cast
 
-from ..core.errors import LocalProtocolError
-from ..core.events import Refused, Requested
+from ..core.events import Requested
 from ..core.forwarded import TrustedProxies
 from ..core.frames import CloseCode, close_payload
 from ..core.handshake import ServerOptions
@@ -24,7 +23,8 @@ from ..core.states import State
 from ..core.websocket import WebSocket
 from .driver import Clock, Driver, Event
 from .exceptions import ConnectionClosed, NegotiationError
-from .listener import Listener, bind_tcp, bind_unix
+from .listener import Listener
+from .listening import Place
 from .options import UNSET, LimitKeywords, Origins, Unset, with_keywords
 from .server_connection import (
     Handler,
@@ -34,10 +34,11 @@ from .server_connection import (
     SelectSubprotocol,
     ServerConnection,
 )
+from .server_opening import ServerSideOpening, printable, turn_away
 from .socket_link import SocketLink
 from .tls import TLSLink
 
-__all__ = ["BaseServer", "printable"]
+__all__ = ["BaseServer"]
 
 default_logger = logging.getLogger("hubbub.server")
 
@@ -46,31 +47,6 @@ _BATCH: Final = 256
 
 _HANDLERS_END: Final = 1.0
 """Seconds that handlers have to return after their connections are closed, and again after cancelling."""
-
-
-class _Opening:
-    """An accepted socket up to the answer to its request."""
-
-    __slots__ = ("address", "server", "socket", "ws")
-
-    socket: SocketLink
-
-    def __init__(self, server: "BaseServer", ws: WebSocket, address: Any) -> None:
-        self.server = server
-        self.ws = ws
-        self.address = address
-
-    def changed(self) -> None:
-        """See `Owner`."""
-        event = self.ws.next_event()
-        if isinstance(event, Requested):
-            self.server.requested(self, event)
-        elif isinstance(event, Refused):
-            path = event.request.path if event.request is not None else "-"
-            self.server.logger.debug("http %d %s", event.response.status, path)
-        if self.socket.closed:
-            self.server.openings.discard(self)
-            self.server.look_if_empty()
 
 
 class BaseServer(ABC):
@@ -144,8 +120,6 @@ class BaseServer(ABC):
         **limits: Unpack[LimitKeywords],
     ) -> None:
         _check_handler(handler)
-        if sum(thing is not None for thing in (sock, path, port)) > 1:
-            raise TypeError("give one of port, sock and path")
         options = with_keywords(
             options if options is not None else ServerOptions(),
             limits,
@@ -163,14 +137,9 @@ class BaseServer(ABC):
             )
         self.logger = logger if logger is not None else default_logger
         self._handler = handler
-        self._host = host
-        self._port = port
-        self._sock = sock
-        self._path = path
+        self._place = Place(host, port, sock, path, bool(reuse_port), backlog)
         self._ssl = ssl
         self._family = family
-        self._reuse_port = bool(reuse_port)
-        self._backlog = backlog
         self._start_at_once = start_serving
         self._options = options
         self._clock = clock
@@ -188,7 +157,7 @@ class BaseServer(ABC):
         self._empty: Event | None = None
         self._shut_down: Event | None = None
         self._done: Event
-        self.openings: set[_Opening] = set()
+        self.openings: set[ServerSideOpening] = set()
         """Sockets whose handshake is not done; for the server's own parts."""
 
     # What differs between loops.
@@ -198,7 +167,7 @@ class BaseServer(ABC):
         """The loop's driver, or one with a clock of its own."""
 
     @abstractmethod
-    async def _resolve(self, host: str | None) -> list[Any]:
+    async def _resolve(self, host: str | None, port: int) -> list[Any]:
         """The addresses to listen on."""
 
     @abstractmethod
@@ -233,7 +202,7 @@ class BaseServer(ABC):
         Raises:
             OSError: it cannot listen; the message says where and why.
         """
-        sockets = await self._make_sockets()
+        sockets = await self._place.listen(self._resolve)
         self._context = contextvars.copy_context()
         try:
             self._driver = self._make_driver(self._clock)
@@ -246,19 +215,6 @@ class BaseServer(ABC):
         self._listeners = [Listener(self._driver, sock, self._accepted) for sock in sockets]
         if self._start_at_once:
             self._accept()
-
-    async def _make_sockets(self) -> list[stdlib_socket.socket]:
-        if self._sock is not None:
-            self._sock.setblocking(False)
-            self._sock.listen(self._backlog)
-            return [self._sock]
-        if self._path is not None:
-            return [bind_unix(self._path, self._backlog)]
-        if self._port is None:
-            raise TypeError("say where to listen: give port, sock or path")
-        hosts = [self._host] if self._host is None or isinstance(self._host, str) else self._host
-        found = [address for host in hosts for address in await self._resolve(host or None)]
-        return bind_tcp(found, reuse_port=self._reuse_port, backlog=self._backlog)
 
     def _accept(self) -> None:
         if not self._serving and self._shut_down is None:
@@ -318,7 +274,7 @@ class BaseServer(ABC):
         assert driver is not None
         try:
             for opening in list(self.openings):
-                _turn_away(opening, driver)
+                turn_away(opening, driver)
             limits = self._options.limits
             patience: float | None = None
             if close_connections:
@@ -367,13 +323,13 @@ class BaseServer(ABC):
         driver = self._driver
         assert driver is not None
         ws = WebSocket(self._options, now=driver.now(), entropy=self._entropy)
-        opening = _Opening(self, ws, address)
+        opening = ServerSideOpening(self, ws, address)
         link = ws if self._ssl is None else TLSLink(ws, self._ssl, server_side=True)
         opening.socket = SocketLink(driver, sock, link, opening)
         self.openings.add(opening)
         opening.socket.start()
 
-    def requested(self, opening: _Opening, event: Requested) -> None:
+    def requested(self, opening: ServerSideOpening, event: Requested) -> None:
         """For the server's own parts: a valid request came."""
         driver = self._driver
         assert driver is not None
@@ -392,7 +348,7 @@ class BaseServer(ABC):
         if self._negotiation:
             self._begin(self._ask, connection, opening, event)
         elif self._shut_down is not None:
-            _turn_away(opening, driver)
+            turn_away(opening, driver)
         elif opening.ws.accept(driver.now()):
             self._open(connection, opening, event.subprotocol)
             self._begin(self._handle, connection)
@@ -402,7 +358,7 @@ class BaseServer(ABC):
         self._context.run(self._spawn, function, *arguments)
 
     def _open(
-        self, connection: ServerConnection, opening: _Opening, subprotocol: str | None
+        self, connection: ServerConnection, opening: ServerSideOpening, subprotocol: str | None
     ) -> None:
         connection.subprotocol = subprotocol
         opening.socket.owner = connection
@@ -421,7 +377,9 @@ class BaseServer(ABC):
         self._all.discard(connection)
         self.look_if_empty()
 
-    async def _ask(self, connection: ServerConnection, opening: _Opening, event: Requested) -> None:
+    async def _ask(
+        self, connection: ServerConnection, opening: ServerSideOpening, event: Requested
+    ) -> None:
         """Let the user's functions decide about a request, then handle the connection."""
         driver = connection.driver
         ws = opening.ws
@@ -439,8 +397,9 @@ class BaseServer(ABC):
             opening.socket.lose(driver.now())
             self._handled()
             raise
-        if self._shut_down is not None and not isinstance(verdict, Response):
-            verdict = text_response(503, "The server is shutting down")
+        if opening.answered:
+            self._handled()
+            return
         if isinstance(verdict, Response):
             ws.reject(verdict, driver.now())
             driver.mark(opening.socket)
@@ -504,25 +463,3 @@ def _origins(origins: Origins | Unset) -> Any:
     # None in the list is how `websockets` allows requests without an Origin; here they always may.
     listed = cast("Sequence[str | None]", origins)
     return tuple(origin for origin in listed if origin is not None)
-
-
-def _turn_away(opening: _Opening, driver: Driver) -> None:
-    """The server closes: a whole request gets an answer, half a one is not waited for."""
-    if opening.ws.state is not State.CONNECTING:
-        return  # an answer is leaving
-    try:
-        opening.ws.reject(text_response(503, "The server is shutting down"), driver.now())
-        driver.mark(opening.socket)
-    except LocalProtocolError:
-        opening.socket.lose(driver.now())
-
-
-def printable(address: object) -> str:
-    """A socket's address for a log."""
-    match address:
-        case (str(host), int(port)):
-            return f"{host}:{port}"
-        case (str(host), int(port), int(), int()):  # IPv6 adds flow and scope
-            return f"[{host}]:{port}"
-        case _:
-            return str(address) or "unix"

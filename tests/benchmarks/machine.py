@@ -44,10 +44,14 @@ def pinned(core: int) -> Iterator[None]:
 def allow_files(count: int) -> None:
     """Let this process and its children open so many files; raise OSError if they may not."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != resource.RLIM_INFINITY and soft < count:
-        if hard != resource.RLIM_INFINITY and hard < count:
-            raise OSError(f"{count} files are needed and {hard} allowed: raise `ulimit -Hn`")
-        resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard))
+    if soft == resource.RLIM_INFINITY or soft >= count:
+        return
+    enough = hard == resource.RLIM_INFINITY or hard >= count
+    try:
+        # Only root may raise the second number.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (count, hard if enough else count))
+    except ValueError as error:
+        raise OSError(f"{count} files are needed and {hard} allowed: raise `ulimit -Hn`") from error
 
 
 def cpu_seconds(pid: int) -> float:
@@ -85,6 +89,17 @@ def settled_cpu_seconds(pid: int) -> float:
             return now
         before = now
     raise TimeoutError(f"process {pid} does not come to rest")
+
+
+def resident_bytes(pid: int) -> int:
+    """Return the memory of a process that is in use now, with all that it shares."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGESIZE")
+
+
+def open_files(pid: int) -> int:
+    """Return how many descriptors a process has open."""
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
 def proportional_bytes(pid: int) -> int:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from .contenders import Contender, echo_servers
 from .load import close_connections, open_connections, ping_once
 from .machine import Cores, allow_files, pinned, proportional_bytes, settled_cpu_seconds
 from .rounds import rows_for
-from .servers import Contender, contenders, serving
-from .table import Row
+from .servers import serving
+from .table import Goal, Row
 from .wire import REQUESTS
 
-_CONNECTIONS = 2000
+_CONNECTIONS = 5000
 _SPARE_FILES = 200
+_GOALS = {"asyncio": (Goal(None, at_most=8),), "trio": (Goal(None, at_most=10),)}
 
 
 def measure(repeat: int, connections: int = _CONNECTIONS) -> list[Row]:
     """Return a row for each server."""
     allow_files(connections + _SPARE_FILES)
-    wanted = contenders(loops=["asyncio"], floor=False)
-    rows = rows_for(f"memory, {connections:,} idle connections", "KiB each", wanted, None)
+    wanted = echo_servers(loops=("asyncio", "trio"), names=("websockets", "hubbub"))
+    rows = rows_for(f"memory, {connections:,} idle connections", "KiB each", wanted, _GOALS)
     for _ in range(repeat):
         for contender, row in zip(wanted, rows, strict=True):
             row.figures.append(_one(contender, connections) / 1024)

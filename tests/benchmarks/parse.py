@@ -91,7 +91,7 @@ def _measure(frames: int, repeat: int, seconds: float) -> list[Row]:
     rows = {name: Row(what, name, "µs a frame") for name in _READERS}
     for name in ("FrameSplitter", "WebSocket"):
         rows[name].peers = {peer: rows[peer] for peer in ("websockets", "wsproto")}
-        rows[name].goal = _GOAL
+        rows[name].goals = (_GOAL,)
     data = frames * TEXT
     readers = {name: make() for name, make in _READERS.items()}
     calls = {name: _calls_in_a_slice(reader, data) for name, reader in readers.items()}

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from .contenders import FLOOR, Contender
 from .load import Busy, close_connections, open_connections
 from .machine import Cores, pinned, settled_cpu_seconds
-from .servers import Contender, Server, all_serving
+from .servers import Server, all_serving
 from .table import Goal, Row
 from .wire import REQUESTS
 
 _WARM_UP = 100
 """Connections of each server that nobody counts: imports inside functions, caches, free lists."""
+
+Goals = Mapping[str, Sequence[Goal]]
+"""What hubbub should reach, by the name of its loop."""
+
+
+def goals_on(loops: Iterable[str], *goals: Goal) -> Goals:
+    """Return the same goals for several loops."""
+    return dict.fromkeys(loops, goals)
 
 
 @dataclass(slots=True)
@@ -37,32 +46,47 @@ def costing(cost: Cost, pid: int) -> Iterator[None]:
     cost.cpu += settled_cpu_seconds(pid) - before
 
 
-def rows_for(what: str, unit: str, wanted: Sequence[Contender], goal: Goal | None) -> list[Row]:
-    """Return an empty row for each server; each on its loop is compared with `websockets`."""
-    rows = [Row(what, f"{one.name}, {one.loop}", unit) for one in wanted]
-    first: dict[str, Row] = {}
+def rows_for(
+    what: str, unit: str, wanted: Sequence[Contender], goals: Goals | None = None
+) -> list[Row]:
+    """Return an empty row for each server.
+
+    All are compared with `websockets` on the same loop, and hubbub with the other libraries too.
+    """
+    rows = [Row(what, str(one), unit) for one in wanted]
     for row, contender in zip(rows, wanted, strict=True):
-        if contender.name == "websockets":
-            first[contender.loop] = row
-        else:
-            row.peers["websockets"] = first[contender.loop]
-        if contender.ours:
-            row.goal = goal
+        row.peers = {
+            other.name: peer
+            for peer, other in zip(rows, wanted, strict=True)
+            if peer is not row and _comparable(contender, other)
+        }
+        if contender.ours and goals is not None:
+            row.goals = goals.get(contender.loop, ())
     return rows
+
+
+def _comparable(one: Contender, peer: Contender) -> bool:
+    if peer.ours or peer.name == FLOOR:
+        return False
+    if peer.name == "websockets":
+        return peer.loop == one.loop
+    # socketify brings a loop of its own.
+    return one.ours and peer.loop in {one.loop, "libuv"}
 
 
 def run(
     wanted: Sequence[Contender],
     repeat: int,
-    one: Callable[[Server, Busy], Sequence[float]],
+    one: Callable[[Server, Sequence[Busy]], Sequence[float]],
     tables: Sequence[Sequence[Row]],
 ) -> None:
     """Call `one` for each server in each round, from the generator's core.
 
-    It returns a figure for each of the tables, all of which have a row for each server.
+    It returns a figure for each of the tables, all of which have a row for each server, and counts
+    the generator's time for each of them.
     """
     cores = Cores.available()
-    busy = [Busy() for _ in wanted]
+    busy = [[Busy() for _ in tables] for _ in wanted]
     with all_serving(wanted, cores.server) as servers, pinned(cores.generator):
         for server in servers:
             close_connections(open_connections(server.port, REQUESTS["5 headers"], _WARM_UP))
@@ -71,6 +95,6 @@ def run(
                 figures = one(server, busy[at])
                 for table, figure in zip(tables, figures, strict=True):
                     table[at].figures.append(figure)
-    for table in tables:
+    for number, table in enumerate(tables):
         for row, spent in zip(table, busy, strict=True):
-            row.idle = spent.idle
+            row.idle = spent[number].idle

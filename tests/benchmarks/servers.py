@@ -1,39 +1,22 @@
-"""The servers that are compared, each a process of its own on the server's core."""
+"""Servers as processes of their own, all on the server's core."""
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import urlsplit
 
+from .contenders import Contender
 from .machine import pinned
 
-_PEERS = Path(__file__).parent / "peers"
 _STOPPING_SECONDS = 10.0
 
 
 class NotStartedError(Exception):
     """A program did not become a server that says where it listens."""
-
-
-@dataclass(frozen=True, slots=True)
-class Contender:
-    """A server to measure: who it is, on which loop, and how to start it."""
-
-    name: str
-    loop: str
-    command: tuple[str, ...]
-
-    @property
-    def ours(self) -> bool:
-        """Whether it is this repository's."""
-        return self.name == "hubbub"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,26 +26,6 @@ class Server:
     contender: Contender
     pid: int
     port: int
-
-
-def contenders(*, loops: Sequence[str] = ("asyncio", "uvloop"), floor: bool) -> list[Contender]:
-    """Return who is compared; `floor` adds the event loop with no protocol on it.
-
-    On each loop `websockets` comes first: the others are told as ratios to it.
-    """
-    programs: dict[str, tuple[str, ...]] = {"websockets": (str(_PEERS / "websockets_echo.py"),)}
-    # A line in the log for each connection would be measured too, and the peers write none.
-    programs["hubbub"] = ("-m", "hubbub", "serve", "echo", "--port", "0", "--log-level", "warning")
-    if floor:
-        programs["no protocol"] = (str(_PEERS / "no_protocol.py"),)
-    found: list[Contender] = []
-    for loop in loops:
-        if loop == "uvloop" and importlib.util.find_spec("uvloop") is None:
-            continue
-        option = ("--uvloop",) if loop == "uvloop" else ()
-        for name, program in programs.items():
-            found.append(Contender(name, loop, (sys.executable, *program, *option)))
-    return found
 
 
 @contextmanager

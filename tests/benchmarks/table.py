@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,22 +13,22 @@ MIN_IDLE = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What the ratio to a peer should be at least, or at most."""
+    """What the ratio to a peer should be at least, or at most; with no peer, the figure itself."""
 
-    peer: str
+    peer: str | None
     at_least: float | None = None
     at_most: float | None = None
 
     def __str__(self) -> str:
-        if self.at_least is not None:
-            return f"≥ {self.at_least:g} × {self.peer}"
-        return f"≤ {self.at_most:g} × {self.peer}"
+        least, most = self.at_least, self.at_most
+        bound = f"≥ {round(least, 2):,g}" if least is not None else f"≤ {round(most or 0, 2):,g}"
+        return bound if self.peer is None else f"{bound} × {self.peer}"
 
-    def met(self, ratio: float) -> bool:
-        """Say whether a ratio reaches the goal."""
-        if self.at_least is not None and ratio < self.at_least:
+    def met(self, value: float) -> bool:
+        """Say whether a ratio, or a figure, reaches the goal."""
+        if self.at_least is not None and value < self.at_least:
             return False
-        return self.at_most is None or ratio <= self.at_most
+        return self.at_most is None or value <= self.at_most
 
 
 @dataclass(slots=True)
@@ -39,7 +40,7 @@ class Row:
     unit: str
     figures: list[float] = field(default_factory=list)
     peers: dict[str, Row] = field(default_factory=dict)
-    goal: Goal | None = None
+    goals: Sequence[Goal] = ()
     idle: float | None = None
     """The generator's idle share, where there is a generator."""
 
@@ -61,21 +62,31 @@ class Row:
         ]
 
     def verdict(self) -> str:
-        """Return what became of the row's goal."""
+        """Return what became of the row's goals."""
         if not self.valid:
             return "INVALID: the generator was busy"
-        if self.goal is None:
-            return ""
-        return "met" if self.goal.met(statistics.median(self.ratios(self.goal.peer))) else "missed"
+        return ", ".join(map(self._verdict, self.goals))
+
+    def _verdict(self, goal: Goal) -> str:
+        if goal.peer is None:
+            return "met" if goal.met(self.median) else "missed"
+        peer = self.peers.get(goal.peer)
+        if peer is None:
+            return "no peer"
+        if not peer.valid:
+            return "INVALID: the peer's row is"
+        return "met" if goal.met(statistics.median(self.ratios(goal.peer))) else "missed"
 
 
-_TITLES = ("measured", "who", "median", "unit", "spread", "÷ websockets", "÷ wsproto")
+_TITLES = ("measured", "who", "median", "unit", "spread")
 _TITLES_END = ("goal", "", "idle")
 
 
 def render(rows: Sequence[Row]) -> str:
     """Return the table. Spreads are the least and the greatest of the rounds."""
-    lines = [(*_TITLES, *_TITLES_END), *map(_cells, rows)]
+    peers = list(dict.fromkeys(peer for row in rows for peer in row.peers))
+    titles = (*_TITLES, *(f"÷ {peer}" for peer in peers), *_TITLES_END)
+    lines = [titles, *(_cells(row, peers) for row in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     lines.insert(1, tuple("-" * width for width in widths))
     return "\n".join(
@@ -86,23 +97,28 @@ def render(rows: Sequence[Row]) -> str:
     )
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def percentile(values: Sequence[float], percent: float) -> float:
+    """Return the least value that is not exceeded by so many of a hundred."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
+
+
+def _cells(row: Row, peers: Sequence[str]) -> tuple[str, ...]:
     return (
         row.what,
         row.who,
         _number(row.median),
         row.unit,
         f"{_number(min(row.figures))} to {_number(max(row.figures))}",
-        _ratio(row, "websockets"),
-        _ratio(row, "wsproto"),
-        str(row.goal or ""),
+        *(_ratio(row, peer) for peer in peers),
+        ", ".join(map(str, row.goals)),
         row.verdict(),
         "" if row.idle is None else f"{row.idle:.0%}",
     )
 
 
 def _number(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.2f}"
 
 
 def _ratio(row: Row, peer: str) -> str:

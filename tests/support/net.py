@@ -11,7 +11,7 @@ from hubbub.core.handshake import ServerOptions
 from hubbub.core.limits import Limits
 from hubbub.transports.asyncio import Handler, Server, ServerConnection
 
-__all__ = ["Connection", "Handler", "Net", "Server", "adapter", "address", "serving"]
+__all__ = ["Connection", "Handler", "Net", "Server", "adapter", "address", "serving", "url"]
 
 Net: TypeAlias = ModuleType
 """`hubbub.transports.asyncio` or `hubbub.transports.trio`: both have the same names."""
@@ -38,3 +38,9 @@ def address(server: Server) -> tuple[str, int]:
     """Where it listens first."""
     host, port = server.sockets[0].getsockname()[:2]
     return host, port
+
+
+def url(server: Server, path: str = "/") -> str:
+    """How a client names it."""
+    host, port = address(server)
+    return f"ws://{host}:{port}{path}"

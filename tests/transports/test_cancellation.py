@@ -17,13 +17,19 @@ from hubbub.core.limits import Limits
 from hubbub.core.states import State
 from support.cancelling import Outcome, cancelled_at
 from support.clients import Client, client
-from support.net import Connection, Net, serving
+from support.loops import descriptors, running, until
+from support.net import Connection, Net, serving, url
 from support.tasks import Mailbox
 
 LARGE = 300_000
 """Bytes that neither `write_limit` nor one turn of the loop takes."""
 
 LIMITS = Limits(write_limit=1000)
+
+STEPS = {"text", "large", "pong", "fragments", "list", "close"}
+"""At which of its steps a `User` has surely waited."""
+
+when = pytest.mark.parametrize("late", [False, True], ids=["while waiting", "on waking"])
 
 NOT_FINISHED = Close(1011, "message not finished")
 
@@ -92,7 +98,7 @@ async def _answer(peer: Client) -> None:
             await peer.send(str(len(await peer.recv())))
 
 
-@pytest.mark.parametrize("late", [False, True], ids=["while waiting", "on waking"])
+@when
 async def test_a_handler_that_is_cancelled_anywhere(net: Net, late: bool) -> None:
     """At each of its suspensions in turn; then the peer can be talked to, or the connection is closed."""
     outcomes: Mailbox[Outcome | Exception] = Mailbox()
@@ -120,10 +126,59 @@ async def test_a_handler_that_is_cancelled_anywhere(net: Net, late: bool) -> Non
             if outcome.suspensions < number:
                 break
     assert not outcome.cancelled
-    assert set(+cancelled) >= {"text", "large", "pong", "fragments", "list", "close"}
+    assert set(+cancelled) >= STEPS
 
 
-@pytest.mark.parametrize("late", [False, True], ids=["while waiting", "on waking"])
+async def _answer_as_handler(connection: Connection) -> None:
+    async for message in connection:
+        await connection.send(str(len(message)))
+
+
+@when
+async def test_a_client_that_is_cancelled_anywhere(net: Net, late: bool) -> None:
+    """The same holds on the client's side."""
+    cancelled: Counter[str] = Counter()
+    number = 0
+    async with serving(net, _answer_as_handler) as server:
+        while True:
+            number += 1
+            async with net.connect(url(server), proxy=None, write_limit=1000) as connection:
+                user = User(connection)
+                outcome = await cancelled_at(number, user, late=late)
+                cancelled[user.doing] += outcome.cancelled
+                await user.find_usable_or_closed()
+            if outcome.suspensions < number:
+                break
+    assert not outcome.cancelled
+    assert set(+cancelled) >= STEPS
+
+
+@when
+async def test_connecting_that_is_cancelled_anywhere(net: Net, late: bool) -> None:
+    """From the first step of opening to the last of closing: no socket is left on either side."""
+    number = 0
+
+    async def connect() -> None:
+        async with net.connect(url(server), proxy=None) as connection:
+            await connection.send("x")
+            assert await connection.recv() == "1"
+
+    async with serving(net, _answer_as_handler) as server:
+        await connect()
+        await until(lambda: not server.connections)
+        await anyio.wait_all_tasks_blocked()
+        before = descriptors(), len(running())
+        while True:
+            number += 1
+            outcome = await cancelled_at(number, connect, late=late)
+            await until(lambda: (descriptors(), len(running())) == before)
+            if outcome.suspensions < number:
+                break
+    assert not outcome.cancelled
+    assert number > 4
+
+
+@when
 async def test_cancelling_wait_closed_changes_nothing(net: Net, late: bool) -> None:
     """Who no longer waits for the end has not brought it about, and others wait on."""
     ended: Mailbox[str] = Mailbox()

@@ -11,7 +11,7 @@ import pytest
 from hubbub.apps.echo import echo
 from hubbub.core.websocket import WebSocket
 from support.clients import client, client_at, unix_client
-from support.loops import run, running, until
+from support.loops import descriptors, run, running, until
 from support.net import Connection, Net, adapter, address, serving
 from support.peers import raw_peer
 from support.wire import request
@@ -74,10 +74,6 @@ async def test_a_port_in_use(net: Net) -> None:
                 pass
 
 
-def _descriptors() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
 def _machines() -> int:
     gc.collect()
     return sum(isinstance(each, WebSocket) for each in gc.get_objects())
@@ -91,7 +87,7 @@ async def test_nothing_leaks(net: Net) -> None:
         await peer.recv()
     made = _machines()
     async with serving(net, echo) as server:
-        before = _descriptors(), len(running())
+        before = descriptors(), len(running())
         for number in range(300):
             async with raw_peer(server) as raw:
                 if number % 3:
@@ -100,7 +96,7 @@ async def test_nothing_leaks(net: Net) -> None:
                     await raw.send(request()[: number % 100])
                 if number % 2:
                     raw.reset()
-        await until(lambda: (_descriptors(), len(running())) == before)
+        await until(lambda: (descriptors(), len(running())) == before)
         assert _machines() - made <= STALE
         assert server.connections == set()
 
@@ -113,6 +109,6 @@ def test_a_loop_that_has_ended_is_let_go(backend: str) -> None:
             await peer.send("x")
             await peer.recv()
 
-    before = _machines(), _descriptors()
+    before = _machines(), descriptors()
     run(backend, serve_once)
-    assert (_machines(), _descriptors()) == before
+    assert (_machines(), descriptors()) == before

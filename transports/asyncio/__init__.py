@@ -6,8 +6,8 @@ The names are those of `websockets`, whose users may write
 
 from ...core.uri import InvalidURI
 from .. import exceptions
-from ..client import ClientConnection
-from ..connection import Message, broadcast
+from ..basic_auth import basic_auth
+from ..client_connection import ClientConnection
 from ..exceptions import (
     ConcurrencyError,
     ConnectionClosed,
@@ -16,6 +16,8 @@ from ..exceptions import (
     InvalidHandshake,
     InvalidStatus,
 )
+from ..fan_out import broadcast
+from ..messages import Message
 from ..server_connection import Handler, ServerConnection
 from .client import connect, unix_connect
 from .server import Server, serve, unix_serve
@@ -33,6 +35,7 @@ __all__ = [
     "Message",
     "Server",
     "ServerConnection",
+    "basic_auth",
     "broadcast",
     "connect",
     "exceptions",

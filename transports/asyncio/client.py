@@ -6,7 +6,8 @@ import socket as stdlib_socket
 from collections.abc import Generator
 from typing import Any
 
-from ..client import BaseConnect, ClientConnection
+from ..client import BaseConnect
+from ..client_connection import ClientConnection
 from ..driver import Clock, Driver
 from .driver import driver_of_loop
 
@@ -29,6 +30,9 @@ class connect(BaseConnect):  # noqa: N801 - a function to its users
 
     async def _connect_socket(self, sock: stdlib_socket.socket, address: Any) -> None:
         await asyncio.get_running_loop().sock_connect(sock, address)
+
+    async def _sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
 
     def __await__(self) -> Generator[Any, None, ClientConnection]:
         """Connect; the connection."""

@@ -33,6 +33,8 @@ class AsyncioDriver(Driver):
 
     def _stop(self) -> None:
         self.loop.remove_reader(self._poller.fileno())
+        if _drivers.get(self.loop) is self:
+            del _drivers[self.loop]  # it would keep the loop alive
 
     def promise(self) -> "asyncio.Future[Any]":
         """A future."""
@@ -53,10 +55,6 @@ class AsyncioDriver(Driver):
         """A timeout."""
         return asyncio.timeout(seconds)
 
-    async def sleep(self, seconds: float) -> None:
-        """Wait."""
-        await asyncio.sleep(seconds)
-
 
 _drivers: "WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncioDriver]" = WeakKeyDictionary()
 
@@ -67,7 +65,7 @@ def driver_of_loop(clock: Clock | None) -> AsyncioDriver:
     if clock is not None:
         return AsyncioDriver(loop, clock)
     found = _drivers.get(loop)
-    if found is None or found.stopped:
+    if found is None:
         # Not the loop's time, which uvloop keeps in whole milliseconds: too coarse for latencies.
         found = _drivers[loop] = AsyncioDriver(loop, time.monotonic)
     return found

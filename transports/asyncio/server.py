@@ -28,11 +28,11 @@ class Server(BaseServer):
         self._closing: asyncio.Task[None] | None = None
         return driver_of_loop(clock)
 
-    async def _resolve(self, host: str | None) -> list[Any]:
+    async def _resolve(self, host: str | None, port: int) -> list[Any]:
         loop = asyncio.get_running_loop()
         return await loop.getaddrinfo(
             host,
-            self._port,
+            port,
             family=self._family,
             type=stdlib_socket.SOCK_STREAM,
             flags=stdlib_socket.AI_PASSIVE,

@@ -35,6 +35,9 @@ class connect(BaseConnect):  # noqa: N801 - a function to its users
         if number:
             raise OSError(number, f"cannot connect to {address}: {os.strerror(number).lower()}")
 
+    async def _sleep(self, seconds: float) -> None:
+        await trio.sleep(seconds)
+
 
 def unix_connect(
     path: "str | os.PathLike[str]", uri: str | None = None, **keywords: Any

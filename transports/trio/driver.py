@@ -51,7 +51,9 @@ class Promise:
 
     def __await__(self) -> Generator[Any, None, Any]:
         """Wait for it. Cancelling that leaves it as it is."""
-        if not self._done:
+        if self._done:
+            yield from trio.lowlevel.checkpoint().__await__()  # noqa: ASYNC105
+        else:
             task = trio.lowlevel.current_task()
             self._waiting.append(task)
 
@@ -151,10 +153,6 @@ class TrioDriver(Driver):
     def fail_after(self, seconds: float | None) -> AbstractAsyncContextManager[object]:
         """A timeout that raises TimeoutError."""
         return _fail_after(math.inf if seconds is None else seconds)
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait."""
-        await trio.sleep(seconds)
 
 
 @asynccontextmanager

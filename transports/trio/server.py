@@ -28,21 +28,22 @@ class Server(BaseServer):
 
     _manager: AbstractAsyncContextManager[trio.Nursery]
     _nursery: trio.Nursery
+    _handlers: trio.Nursery
 
     def _make_driver(self, clock: Clock | None) -> Driver:
         return driver_of_loop(clock)
 
-    async def _resolve(self, host: str | None) -> list[Any]:
+    async def _resolve(self, host: str | None, port: int) -> list[Any]:
         return await trio.socket.getaddrinfo(
             host,
-            self._port,
+            port,
             family=self._family,
             type=stdlib_socket.SOCK_STREAM,
             flags=stdlib_socket.AI_PASSIVE,
         )
 
     def _spawn(self, function: Callable[..., Awaitable[None]], *arguments: Any) -> None:
-        self._nursery.start_soon(function, *arguments)
+        self._handlers.start_soon(function, *arguments)
 
     def _spawn_shut_down(self, *arguments: Any) -> None:
         self._nursery.start_soon(self._close_shielded, *arguments)
@@ -52,7 +53,15 @@ class Server(BaseServer):
             await self._close_all(*arguments)
 
     def _cancel_handlers(self) -> None:
-        self._nursery.cancel_scope.cancel()
+        self._handlers.cancel_scope.cancel()
+
+    async def _host(
+        self, *, task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED
+    ) -> None:
+        """A nursery of the handlers' own, so that they can be cancelled without the user's block."""
+        async with trio.open_nursery() as self._handlers:
+            task_status.started()
+            await trio.sleep_forever()
 
     async def serve_forever(self) -> None:
         """Wait until the server is closed; if cancelled, close it."""
@@ -78,6 +87,7 @@ class Server(BaseServer):
         self._manager = trio.open_nursery()
         self._nursery = await self._manager.__aenter__()
         try:
+            await self._nursery.start(self._host)
             await self._listen()
         except BaseException as error:
             await self._leave(error)
