@@ -534,8 +534,6 @@ class WebSocket:
 
     def _answer(self) -> None:
         """Send the Close frame that is due."""
-        self.dirty = True
-        self.unchanged = False
         close = self._closing.answer()
         # A peer's reason came in a frame, so it fits; wsproto's words are cut to be sure.
         reason = close.reason.encode()[:MAX_REASON].decode(errors="ignore")

@@ -356,7 +356,7 @@ class Connection:
         if ws.write_paused:
             # Much may have been said in this turn of the loop: whether the peer keeps up is for the
             # socket to say.
-            self.socket.flush(driver.now())
+            self.socket.flush_now(driver.now())
         if self._fragmented is not None or not ws.offer(message):
             return False
         driver.mark(self.socket)

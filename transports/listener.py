@@ -119,6 +119,9 @@ class Listener:
     def flush(self, now: float) -> None:
         """Nothing waits here."""
 
+    def write(self, data: bytes, now: float) -> None:
+        """Nothing is written here."""
+
     def give_up(self, now: float) -> None:
         """Accepting one socket failed; the next may not."""
 

@@ -111,7 +111,7 @@ class SocketLink:
         """Read, and go on writing."""
         if events & WRITE and self._unsent is not None and self._send(self._unsent, now):
             if self._linger_at is None:
-                self.flush(now)
+                self.flush_now(now)
             else:
                 self.lose(now)
         if self._watching & READ and events & ~WRITE:
@@ -133,26 +133,56 @@ class SocketLink:
             return None
         return self.link.next_timeout() if self._linger_at is None else self._linger_at
 
-    def flush(self, now: float) -> None:
-        """Write what the link has, then do to the socket what the link wants."""
+    def flush(self, now: float) -> bytes | None:
+        """Write what the link has, then do to the socket what the link wants.
+
+        Returns:
+            Nearly always bytes for `write`: then nothing else is to be done.
+        """
         link = self.link
         if self._unsent is not None:
             if self._linger_at is not None:
-                return
+                return None
             link.handle_timeout(now)  # it tells the link the time, as `data_to_send` would
         elif self.closed:
-            return
+            return None
         else:
             unchanged = link.unchanged and not self.room_wanted
             while data := link.data_to_send(now):
-                if not self._send(data[0] if len(data) == 1 else b"".join(data), now):
-                    unchanged = False
-                    break
+                chunk = data[0] if len(data) == 1 else b"".join(data)
                 if not link.dirty:
+                    if unchanged:
+                        return chunk
+                    self._send(chunk, now)
                     break
-            if unchanged and not link.dirty:
-                return  # nearly always
+                unchanged = False
+                if not self._send(chunk, now):
+                    break
+            else:
+                if unchanged:
+                    return None
         self._obey(link, now)
+        return None
+
+    def write(self, data: bytes, now: float) -> None:
+        """Write what `flush` returned."""
+        # `_send`, written out: a fan-out comes through here for each receiver.
+        try:
+            sent = self._sock.send(data)
+        except (BlockingIOError, InterruptedError):
+            sent = 0
+        except OSError:
+            self.lose(now)
+            return
+        if sent != len(data):
+            self._unsent = memoryview(data)[sent:]
+            self._obey(self.link, now)
+
+    def flush_now(self, now: float) -> None:
+        """Flush and write, in the middle of a turn."""
+        data = self.flush(now)
+        if data is not None:
+            self.write(data, now)
 
     def _obey(self, link: Link, now: float) -> None:
         """Do what the link wants of the socket, and tell the owner."""
