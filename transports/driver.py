@@ -23,6 +23,9 @@ Clock = Callable[[], float]
 _SLICE: Final = 0.005
 """Seconds of writing after which the loop gets a turn: a fan-out to thousands must not stop the rest."""
 
+_RESOLUTION: Final = 1e-3
+"""Seconds by which a loop's timer may be early."""
+
 _BATCH: Final = 32
 """Sockets whose system calls are made in a row, and between two looks at the clock.
 
@@ -259,9 +262,12 @@ class Driver(ABC):
         self._alarm_at = None
         now = self.now()
         # A loop may be a little early; what is due within its resolution is due now.
-        for one in self._deadlines.due(now + 1e-3):
+        soon = now + _RESOLUTION
+        for one in self._deadlines.due(soon):
+            at = one.next_timeout()
             try:
-                one.on_timeout(max(now, one.next_timeout() or now))
+                # It may want another moment by now.
+                one.on_timeout(at if at is not None and now < at <= soon else now)
             except Exception as error:  # noqa: BLE001
                 self._give_up(one, error)
         at = self._deadlines.next()

@@ -13,11 +13,11 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from inspect import iscoroutinefunction
 from typing import Any, Final, Unpack, cast
 
-from ..core.events import Requested
+from ..core.events import Refused, Requested
 from ..core.forwarded import TrustedProxies
 from ..core.frames import CloseCode, close_payload
 from ..core.handshake import ServerOptions
-from ..core.http import Response, text_response
+from ..core.http import Headers, Response, text_response
 from ..core.sender import Entropy
 from ..core.states import State
 from ..core.websocket import WebSocket
@@ -154,6 +154,7 @@ class BaseServer(ABC):
         self._connections: set[ServerConnection] = set()
         self._all: set[ServerConnection] = set()
         self._handling = 0
+        self._told_of_origins = False
         self._empty: Event | None = None
         self._shut_down: Event | None = None
         self._done: Event
@@ -329,6 +330,20 @@ class BaseServer(ABC):
         self.openings.add(opening)
         opening.socket.start()
 
+    def refused(self, event: Refused) -> None:
+        """For the server's own parts: a request was answered with an HTTP response."""
+        path = event.request.path if event.request is not None else "-"
+        self.logger.debug("http %d %s", event.response.status, path)
+        if self._told_of_origins or event.response.status != 403 or event.request is None:
+            return
+        if "Origin" in event.request.headers and self._negotiation.process_request is None:
+            # Once, because whoever meets it first has a page that mysteriously does not connect.
+            self._told_of_origins = True
+            self.logger.warning(
+                "a page of another origin was refused (403): name it in origins=[…], or allow all with "
+                "origins=None; this is said once"
+            )
+
     def requested(self, opening: ServerSideOpening, event: Requested) -> None:
         """For the server's own parts: a valid request came."""
         driver = self._driver
@@ -381,45 +396,61 @@ class BaseServer(ABC):
         self, connection: ServerConnection, opening: ServerSideOpening, event: Requested
     ) -> None:
         """Let the user's functions decide about a request, then handle the connection."""
-        driver = connection.driver
-        ws = opening.ws
+        opened = False
         try:
-            async with driver.fail_after(self._options.limits.open_timeout):
-                verdict = await self._negotiation.decide(connection, event)
-        except TimeoutError:
-            verdict = text_response(503, "The answer took too long")
-        except NegotiationError as error:
-            verdict = text_response(400, str(error) or "No subprotocol suits")
-        except Exception:
-            self.logger.exception("a request of %s failed", printable(connection.remote_address))
-            verdict = text_response(500, "The request failed; the server's log tells why")
-        except BaseException:
-            opening.socket.lose(driver.now())
-            self._handled()
+            verdict = await self._verdict(connection, event)
+            opened = not opening.answered and self._answer(connection, opening, verdict)
+        except BaseException:  # cancelled
+            opening.socket.lose(connection.driver.now())
             raise
-        if opening.answered:
-            self._handled()
-            return
-        if isinstance(verdict, Response):
-            ws.reject(verdict, driver.now())
-            driver.mark(opening.socket)
-            opening.changed()
-            self._handled()
-            return
-        subprotocol, headers = verdict
+        finally:
+            if not opened:
+                self._handled()
+        if opened:
+            await self._handle(connection)
+
+    async def _verdict(
+        self, connection: ServerConnection, event: Requested
+    ) -> Response | tuple[str | None, Headers]:
         try:
-            opened = ws.accept(driver.now(), subprotocol=subprotocol, headers=headers)
-        except Exception:
-            self.logger.exception("a request of %s failed", printable(connection.remote_address))
-            ws.reject(text_response(500, "The request failed"), driver.now())
-            driver.mark(opening.socket)
-            self._handled()
-            return
-        if not opened:
-            self._handled()
-            return
-        self._open(connection, opening, subprotocol)
-        await self._handle(connection)
+            async with connection.driver.fail_after(self._options.limits.open_timeout):
+                return await self._negotiation.decide(connection, event)
+        except TimeoutError:
+            return text_response(503, "The answer took too long")
+        except NegotiationError as error:
+            return text_response(400, str(error) or "No subprotocol suits")
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this request's
+            return self._failed(connection, error)
+
+    def _answer(
+        self,
+        connection: ServerConnection,
+        opening: ServerSideOpening,
+        verdict: Response | tuple[str | None, Headers],
+    ) -> bool:
+        """Answer the request, and say whether the connection is open."""
+        ws, now = opening.ws, connection.driver.now()
+        subprotocol: str | None = None
+        opened = False
+        try:
+            if isinstance(verdict, Response):
+                ws.reject(verdict, now)
+            else:
+                subprotocol, headers = verdict
+                opened = ws.accept(now, subprotocol=subprotocol, headers=headers)
+        except Exception as error:  # noqa: BLE001 - what they returned can't be sent
+            ws.reject(self._failed(connection, error), now)
+        if opened:
+            self._open(connection, opening, subprotocol)
+        else:
+            connection.driver.mark(opening.socket)
+            opening.changed()
+        return opened
+
+    def _failed(self, connection: ServerConnection, error: Exception) -> Response:
+        remote = printable(connection.remote_address)
+        self.logger.error("a request of %s failed", remote, exc_info=error)
+        return text_response(500, "The request failed; the server's log tells why")
 
     async def _handle(self, connection: ServerConnection) -> None:
         remote = printable(connection.remote_address)

@@ -105,7 +105,7 @@ class Negotiation(msgspec.Struct, frozen=True):
         request = event.request
         if self.process_request is not None:
             answer = self.process_request(connection, request)
-            response = await answer if isawaitable(answer) else answer
+            response = _checked(await answer if isawaitable(answer) else answer, "process_request")
             if response is not None:
                 return response
         subprotocol = event.subprotocol
@@ -114,9 +114,15 @@ class Negotiation(msgspec.Struct, frozen=True):
         headers = Headers()
         if self.process_response is not None:
             answer = self.process_response(connection, request, Response(101, headers))
-            response = await answer if isawaitable(answer) else answer
+            response = _checked(await answer if isawaitable(answer) else answer, "process_response")
             if response is not None and response.status != 101:
                 return response
             if response is not None:
                 headers = response.headers
         return subprotocol, headers
+
+
+def _checked(answer: object, name: str) -> Response | None:
+    if answer is None or isinstance(answer, Response):
+        return answer
+    raise TypeError(f"{name} returned a {type(answer).__name__}: return a Response or None")

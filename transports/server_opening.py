@@ -36,8 +36,7 @@ class ServerSideOpening:
         if isinstance(event, Requested):
             self.server.requested(self, event)
         elif isinstance(event, Refused):
-            path = event.request.path if event.request is not None else "-"
-            self.server.logger.debug("http %d %s", event.response.status, path)
+            self.server.refused(event)
         if self.socket.closed:
             self.server.openings.discard(self)
             self.server.look_if_empty()
