@@ -10,7 +10,7 @@ import socket as stdlib_socket
 import ssl as stdlib_ssl
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from inspect import iscoroutinefunction
+from inspect import isawaitable
 from typing import Any, Final, Unpack, cast
 
 from ..core.events import Refused, Requested
@@ -56,7 +56,7 @@ class BaseServer(ABC):
     1000, and when it raises, with 1011 and one line in the log.
 
     Args:
-        handler: a coroutine function that takes a `ServerConnection`.
+        handler: a coroutine function that takes a `ServerConnection`, or what returns an awaitable.
         host: a name or address, or several; None is every interface.
         port: 0 picks a free one, the same on every address; see `sockets`.
         origins: whose pages may connect: "same-host", a list of origins, or None for all.
@@ -86,7 +86,7 @@ class BaseServer(ABC):
         limits: any field of `Limits`, such as `max_size` or `ping_interval`.
 
     Raises:
-        TypeError: the handler is no coroutine function, or a keyword is unknown.
+        TypeError: the handler can't be called, or a keyword is unknown.
         ValueError: a keyword's value can't work.
         LocalProtocolError: so for those that go into the handshake.
     """
@@ -119,7 +119,8 @@ class BaseServer(ABC):
         entropy: Entropy = os.urandom,
         **limits: Unpack[LimitKeywords],
     ) -> None:
-        _check_handler(handler)
+        if not callable(handler):  # pyright: ignore[reportUnnecessaryComparison]
+            raise TypeError(f"the handler is a {type(handler).__name__}: give a coroutine function")
         options = with_keywords(
             options if options is not None else ServerOptions(),
             limits,
@@ -457,7 +458,7 @@ class BaseServer(ABC):
         self.logger.info("open %s %s", remote, connection.request.path)
         code, reason = CloseCode.NORMAL_CLOSURE, ""
         try:
-            await self._handler(connection)
+            await _awaitable(self._handler(connection))
         except Exception as error:
             if not (isinstance(error, ConnectionClosed) and connection.state is not State.OPEN):
                 # A handler need not catch the end of its own connection.
@@ -480,10 +481,10 @@ class BaseServer(ABC):
         self.look_if_empty()
 
 
-def _check_handler(handler: object) -> None:
-    call = getattr(handler, "__call__", None)  # noqa: B004 - of an object, such as a Chat
-    if not (iscoroutinefunction(handler) or iscoroutinefunction(call)):
-        raise TypeError("the handler must be a coroutine function: write `async def`")
+def _awaitable(handling: object) -> Awaitable[None]:
+    if isawaitable(handling):
+        return handling
+    raise TypeError("the handler is no coroutine function: write `async def`")
 
 
 def _origins(origins: Origins | Unset) -> Any:

@@ -15,10 +15,10 @@ import pytest
 from hubbub.apps.echo import echo
 from hubbub.core import Headers, Response, State
 from hubbub.transports import exceptions
-from hubbub.transports.client import process_exception
-from support.answering import Answerer, answering, silent_port
+from hubbub.transports.reconnecting import process_exception
+from support.answering import silent_port
 from support.loops import descriptors, running, until
-from support.net import Connection, Net, address, serving, url
+from support.net import Connection, Net, serving, url
 
 
 class Delays:
@@ -168,33 +168,20 @@ async def test_leaving_the_loop(net: Net, failures: int) -> None:
     """`break` closes the connection; nothing is left of it, and no garbage need be collected."""
     left = failures
 
-    async def fail(peer: Answerer) -> None:
-        await peer.read_head()
+    def refuse(_: Connection, __: object) -> Response | None:
+        nonlocal left
+        left -= 1
+        return Response(503) if left >= 0 else None
 
     gc.collect()
     gc.disable()
     try:
-        async with serving(net, echo) as server, answering(fail) as bad:
-            good = address(server)[1]
-
-            def judge(_: Exception) -> None:
-                nonlocal left
-                left -= 1
-                connections._port = good
-
-            connections = _again(
-                net,
-                url(server),
-                host="127.0.0.1",
-                port=bad if failures else good,
-                process_exception=judge,
-                reconnect_delays=lambda: repeat(0.0),
-            )
+        async with net.serve(echo, "127.0.0.1", 0, process_request=refuse) as server:
+            connections = _again(net, url(server), reconnect_delays=lambda: repeat(0.0))
             async for connection in connections:
                 await connection.send("x")
                 assert await connection.recv() == "x"
                 break
-            assert left == 0
             with anyio.fail_after(3):
                 await connection.wait_closed()
             assert connection.close_code == 1000

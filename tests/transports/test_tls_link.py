@@ -1,0 +1,329 @@
+"""TLS between two machines in memory: however it is cut, and whatever is wrong with it."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from hubbub.core import (
+    Accepted,
+    Closed,
+    Deflate,
+    End,
+    Requested,
+    ServerOptions,
+    State,
+    TextMessage,
+    WebSocket,
+)
+from hubbub.transports.simulated import seeded_entropy
+from hubbub.transports.tls import TLSLink
+from support.certificates import Certificate, make_certificate
+from support.joined import Joined, Side
+from support.talk import WORDS, Talker, Word, talkers
+from support.wire import close, request, text
+
+VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+
+versions = pytest.mark.parametrize("version", VERSIONS)
+
+# The certificates are made once; what is made of them is new in each example.
+in_turn = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+
+
+@dataclass
+class Contexts:
+    """What both sides know."""
+
+    client: ssl.SSLContext
+    server: ssl.SSLContext
+    hostname: str = "localhost"
+
+
+@pytest.fixture(scope="session")
+def contexts(certificate: Certificate) -> dict[str, Contexts]:
+    """Both sides' contexts, for each version of TLS."""
+    made: dict[str, Contexts] = {}
+    for name, version in VERSIONS.items():
+        both = Contexts(certificate.client_context(), certificate.server_context())
+        for context in (both.client, both.server):
+            context.minimum_version = context.maximum_version = version
+        made[name] = both
+    return made
+
+
+@dataclass
+class Pair:
+    """A client and a server with TLS between them."""
+
+    client: Talker
+    server: Talker
+    client_tls: TLSLink
+    server_tls: TLSLink
+    joined: Joined
+    sides: tuple[Side, Side] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sides = self.joined.sides
+
+    def assert_ended(self) -> None:
+        """Both sides have told their end, closed their sockets, and ask for nothing more."""
+        for talker, side in zip((self.client, self.server), self.sides, strict=True):
+            assert side.closed
+            assert talker.ws.state is State.CLOSED
+            assert side.link.next_timeout() is None
+            assert not side.link.wants_read
+
+    def errors(self) -> tuple[str, str]:
+        """What ended TLS, on the client's and on the server's side."""
+        return str(self.client_tls.error), str(self.server_tls.error)
+
+
+def _pair(
+    contexts: Contexts,
+    words: Sequence[Word] = (),
+    sizes: Sequence[int] = (),
+    deflate: Deflate | None = None,
+    close: bool = True,
+) -> Pair:
+    client, server = talkers(words, deflate=deflate, close=close)
+    client_tls = TLSLink(
+        client.ws, contexts.client, server_side=False, server_hostname=contexts.hostname
+    )
+    server_tls = TLSLink(server.ws, contexts.server, server_side=True)
+    joined = Joined(Side(client_tls, client), Side(server_tls, server), sizes)
+    return Pair(client, server, client_tls, server_tls, joined)
+
+
+def _without_tls(words: Sequence[Word], deflate: Deflate | None = None) -> tuple[Talker, Talker]:
+    """The same conversation in the clear, to its end."""
+    client, server = talkers(words, deflate=deflate)
+    joined = Joined(Side(client.ws, client), Side(server.ws, server))
+    joined.run()
+    assert all(side.closed for side in joined.sides)
+    return client, server
+
+
+# However it is cut.
+
+SIZES = st.lists(st.integers(1, 3000), min_size=1, max_size=8)
+
+
+@versions
+@in_turn
+@example(words=[("send", "x"), ("ping", b"")], sizes=[1], deflate=False)
+@example(words=[("send", "x" * 70_000)], sizes=[4097, 1], deflate=True)
+@given(words=WORDS, sizes=SIZES, deflate=st.booleans())
+def test_any_cuts(
+    contexts: dict[str, Contexts],
+    version: str,
+    words: list[Word],
+    sizes: list[int],
+    deflate: bool,
+) -> None:
+    """The events on both sides are those of the same conversation without TLS."""
+    compression = Deflate() if deflate else None
+    pair = _pair(contexts[version], words, sizes, compression)
+    pair.joined.run()
+    client, server = _without_tls(words, compression)
+    assert pair.client.events == client.events
+    assert pair.server.events == server.events
+    assert pair.errors() == ("None", "None")
+    pair.assert_ended()
+
+
+@versions
+def test_big_messages(contexts: dict[str, Contexts], version: str) -> None:
+    """A mebibyte of text, and one of bytes, pass through in both directions."""
+    words: list[Word] = [("send", "x" * 2**20), ("send", bytes(2**20))]
+    pair = _pair(contexts[version], words, [65536])
+    pair.joined.run()
+    assert pair.client.events == _without_tls(words)[0].events
+    pair.assert_ended()
+
+
+@versions
+def test_bytes_are_taken_as_they_fit(contexts: dict[str, Contexts], version: str) -> None:
+    """One call takes at least a frame, then at most about `max_bytes`, and says that more waits."""
+    pair = _pair(contexts[version], close=False)
+    pair.joined.run()
+    for _ in range(20):
+        pair.client.ws.send(bytes(1000), 0.0)
+    taken = pair.client_tls.data_to_send(0.0, 3000)
+    assert 1000 < sum(map(len, taken)) < 4000
+    assert pair.client_tls.wants_write
+    assert pair.client_tls.dirty
+    while pair.client_tls.wants_write:
+        assert pair.client_tls.data_to_send(0.0, 3000)
+    assert pair.client_tls.data_to_send(0.0) == []
+
+
+# Wherever it ends.
+
+
+@versions
+@pytest.mark.parametrize("end", [End.HALF_CLOSE, End.CLOSE], ids=["half close", "close"])
+@pytest.mark.parametrize("cut", [0, 1], ids=["the client's stream", "the server's stream"])
+def test_an_end_at_every_byte(
+    contexts: dict[str, Contexts], version: str, cut: int, end: End
+) -> None:
+    """Where one stream ends at any byte up to the open connection, both sides end, and none opens late."""
+    whole = _pair(contexts[version], close=False)
+    whole.joined.run()
+    assert whole.client.ws.state is State.OPEN
+    total = whole.sides[cut].sent
+    opened = 0
+    for limit in range(total + 1):
+        pair = _pair(contexts[version], close=False)
+        pair.sides[cut].limit = limit
+        pair.joined.limit_end = end
+        pair.joined.run()
+        pair.joined.advance(60.0)
+        pair.assert_ended()
+        for talker in (pair.client, pair.server):
+            assert sum(isinstance(event, Closed) for event in talker.events) <= 1
+        opened += isinstance(pair.client.events[0], Accepted)
+        if limit < total // 2:
+            assert opened == 0
+    # The server's tickets may come behind the answer, and the client's last byte opens.
+    assert opened >= 1
+
+
+@versions
+def test_an_end_without_tls_s_own(contexts: dict[str, Contexts], version: str) -> None:
+    """A stream that just ends is told as the end, after all that came before it."""
+    pair = _pair(contexts[version], [("send", "x")], close=False)
+    pair.joined.run()
+    pair.client.ws.send("last", 0.0)
+    side = pair.sides[0]
+    data = b"".join(pair.client_tls.data_to_send(0.0))
+    pair.server_tls.receive_data(data, 0.0)
+    pair.server_tls.receive_eof(0.0)
+    pair.server(0.0)
+    assert TextMessage("last") in pair.server.events
+    assert isinstance(pair.server.events[-1], Closed)
+    assert pair.server_tls.end is End.CLOSE
+    assert pair.server_tls.error is None
+    assert not side.closed
+
+
+@versions
+def test_the_order_at_the_end(contexts: dict[str, Contexts], version: str) -> None:
+    """TLS's own end leaves behind the last bytes and before the stream ends, and is understood as an end."""
+    pair = _pair(contexts[version], close=False)
+    pair.joined.run()
+    server, client = pair.server_tls, pair.client_tls
+    pair.server.ws.close(0.0, 1001)
+    to_client = b"".join(server.data_to_send(0.0))
+    assert server.end is None, "it waits for the client's Close frame"
+    client.receive_data(to_client, 0.0)
+    pair.client(0.0)
+    to_server = b"".join(client.data_to_send(0.0))
+    assert client.end is None, "it waits for the server to end first (RFC 6455, 7.1.1)"
+    server.receive_data(to_server, 0.0)
+    pair.server(0.0)
+    to_client = b"".join(server.data_to_send(0.0))
+    assert to_client, "TLS's own end"
+    assert server.end is End.HALF_CLOSE
+    assert client.end is None
+    client.receive_data(to_client, 0.0)
+    to_server = b"".join(client.data_to_send(0.0))
+    assert to_server
+    assert client.end is End.CLOSE
+    server.receive_data(to_server, 0.0)
+    assert server.end is End.CLOSE
+    assert pair.errors() == ("None", "None")
+
+
+@versions
+@pytest.mark.parametrize("own", [False, True], ids=["the stream's end", "TLS's own end"])
+def test_half_closed(contexts: dict[str, Contexts], version: str, own: bool) -> None:
+    """A client that ends its side behind its Close frame still gets the answers that go before the server's."""
+    server = WebSocket(ServerOptions(), now=0.0, entropy=seeded_entropy(2))
+    link = TLSLink(server, contexts[version].server, server_side=True)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = contexts[version].client.wrap_bio(incoming, outgoing, server_hostname="localhost")
+
+    def exchange() -> None:
+        link.receive_data(outgoing.read(), 0.0)
+        incoming.write(b"".join(link.data_to_send(0.0)))
+
+    for _ in range(2):
+        with pytest.raises(ssl.SSLWantReadError):
+            tls.do_handshake()
+        exchange()
+    try:
+        tls.do_handshake()
+    except ssl.SSLWantReadError:
+        exchange()
+        tls.do_handshake()
+    tls.write(request())
+    exchange()
+    assert isinstance(server.next_event(), Requested)
+    server.accept(0.0)
+    tls.write(text("a") + text("b") + close(1000))
+    if own:
+        with pytest.raises(ssl.SSLWantReadError):
+            tls.unwrap()
+    exchange()
+    link.receive_eof(0.0)
+    answered = b""
+    for word in ("a", "b"):
+        event = server.next_event()
+        assert event == TextMessage(word)
+        assert link.end is None
+        server.send(word.upper(), 0.0)
+    assert isinstance(server.next_event(), Closed)
+    exchange()
+    assert link.end is End.CLOSE
+    while True:
+        try:
+            piece = tls.read(4096)
+        except (ssl.SSLWantReadError, ssl.SSLZeroReturnError):
+            break
+        if not piece:
+            break
+        answered += piece
+    assert answered.endswith(text("A", mask=None) + text("B", mask=None) + close(1000, mask=None))
+
+
+CALLS = st.lists(st.sampled_from(["data", "eof", "lost", "timeout", "take", "close"]), max_size=8)
+
+
+@versions
+@in_turn
+@example(calls=["eof", "data"], opened=True)
+@given(calls=CALLS, opened=st.booleans())
+def test_calls_in_any_order(
+    contexts: dict[str, Contexts], version: str, calls: list[str], opened: bool
+) -> None:
+    """Whatever an adapter calls after whatever, and twice, nothing raises."""
+    pair = _pair(contexts[version], close=False)
+    if opened:
+        pair.joined.run()
+    pair.client.ws.send("x", 0.0) if opened else None
+    data = b"".join(pair.client_tls.data_to_send(0.0))
+    for number, call in enumerate(calls):
+        link = pair.server_tls
+        if call == "data":
+            link.receive_data(data, float(number))
+        elif call == "eof":
+            link.receive_eof(float(number))
+        elif call == "lost":
+            link.connection_lost(float(number))
+        elif call == "timeout":
+            link.handle_timeout(float(number))
+        elif call == "take":
+            link.data_to_send(float(number))
+        elif pair.server.ws.state is State.OPEN:
+            pair.server.ws.close(float(number))
+        assert link.end in (None, End.HALF_CLOSE, End.CLOSE)
+        pair.server(float(number))
+    if "lost" in calls:
+        assert pair.server.ws.state is State.CLOSED
