@@ -1,9 +1,13 @@
 """What a caller did wrong. What a peer does wrong is never raised: it becomes an event."""
 
-__all__ = ["LocalProtocolError", "ProtocolError"]
+__all__ = ["LocalProtocolError", "ProtocolError", "WebSocketException"]
 
 
-class ProtocolError(Exception):
+class WebSocketException(Exception):
+    """The base of all that hubbub raises for its own reasons; the name is that of `websockets`."""
+
+
+class ProtocolError(WebSocketException):
     """Base of the errors that the core raises, as in h11 and wsproto."""
 
 

@@ -115,6 +115,11 @@ class Response(msgspec.Struct, frozen=True):
     headers: Headers = Headers()
     body: bytes = b""
 
+    @property
+    def status_code(self) -> int:
+        """The same as `status`, as `websockets` calls it."""
+        return self.status
+
     def __repr__(self) -> str:
         return f"Response({self.status}, {len(self.body)} bytes)"
 

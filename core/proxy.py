@@ -16,7 +16,7 @@ from .http_parser import ResponseReader
 from .limits import Limits
 from .uri import InvalidURI, authority_of, basic_auth, bracketed
 
-__all__ = ["Proxy", "ProxyTunnel", "TunnelOpen", "TunnelRefused", "parse_proxy"]
+__all__ = ["InvalidProxy", "Proxy", "ProxyTunnel", "TunnelOpen", "TunnelRefused", "parse_proxy"]
 
 _DEFAULT_PORTS: Final = {"http": 80, "https": 443}
 """RFC 9110, 4.2."""
@@ -38,15 +38,22 @@ class Proxy(msgspec.Struct, frozen=True):
         return f"Proxy({'https' if self.secure else 'http'}://{bracketed(self.host)}:{self.port})"
 
 
+class InvalidProxy(InvalidURI):
+    """A proxy's URL that cannot be used; it shows no password either."""
+
+
 def parse_proxy(url: str) -> Proxy:
     """Read a proxy's http:// or https:// URL.
 
     Raises:
-        InvalidURI: another scheme, a path, a query, a fragment, or a part that is malformed.
+        InvalidProxy: another scheme, a path, a query, a fragment, or a part that is malformed.
     """
-    parts = authority_of(url, _DEFAULT_PORTS)
+    try:
+        parts = authority_of(url, _DEFAULT_PORTS)
+    except InvalidURI as error:
+        raise InvalidProxy(url, error.why) from None
     if parts.rest not in ("", "/"):
-        raise InvalidURI(url, "a proxy has no path, query or fragment: end behind the port")
+        raise InvalidProxy(url, "a proxy has no path, query or fragment: end behind the port")
     return Proxy(parts.scheme == "https", parts.host, parts.port, parts.user, parts.password)
 
 

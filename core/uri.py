@@ -13,7 +13,7 @@ from urllib.parse import quote, unquote_to_bytes, urljoin
 
 import msgspec
 
-from .errors import LocalProtocolError
+from .errors import LocalProtocolError, WebSocketException
 
 __all__ = [
     "URI",
@@ -38,7 +38,7 @@ _MAX_HOST: Final = 253
 """The longest DNS name."""
 
 
-class InvalidURI(ValueError):
+class InvalidURI(WebSocketException, ValueError):
     """A URI cannot be used. The message names the part that is wrong and says what would be right.
 
     Args:

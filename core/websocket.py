@@ -384,7 +384,7 @@ class WebSocket:
     def offer(self, message: PreparedMessage) -> bool:
         """Server: send a shared message if it can leave soon, and say whether.
 
-        It can't where the connection is not open, where more than `write_limit` bytes wait already, or
+        It can't on a client's side, where the connection is not open, where more than `write_limit` bytes wait already, or
         between the fragments of another message. Nothing is raised, for fan-outs to many.
         """
         out = self._out
@@ -392,7 +392,11 @@ class WebSocket:
             return False
         if self._plain:
             out.append(message.frame)
-        elif self._opening is None and self._closing.state is Closing.NONE:
+        elif (
+            self._opening is None
+            and self._closing.state is Closing.NONE
+            and not self._sender.client
+        ):
             self._sender.send_prepared(message)
         else:
             return False

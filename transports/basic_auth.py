@@ -32,11 +32,12 @@ def basic_auth(
         check_credentials: decides instead, for example from a database.
 
     Raises:
-        TypeError: not exactly one of the two is given, or `credentials` are no pairs of text.
+        ValueError: not exactly one of the two is given.
+        TypeError: `credentials` are no pairs of text.
         LocalProtocolError: the realm can't be sent.
     """
     if (credentials is None) is (check_credentials is None):
-        raise TypeError("give credentials or check_credentials, one of the two")
+        raise ValueError("give credentials or check_credentials, one of the two")
     if not (realm.isascii() and realm.isprintable()):
         raise LocalProtocolError(f"realm={realm!r}: must be printable ASCII")
     check = check_credentials if check_credentials is not None else _checker(credentials)

@@ -18,7 +18,7 @@ from ..core.frames import CloseCode
 from ..core.handshake import ClientOptions
 from ..core.http import Headers, HeadersLike
 from ..core.link import Link
-from ..core.proxy import Proxy, ProxyTunnel, parse_proxy
+from ..core.proxy import InvalidProxy, Proxy, ProxyTunnel, parse_proxy
 from ..core.sender import Entropy
 from ..core.uri import (
     URI,
@@ -102,7 +102,8 @@ class BaseConnect(ABC):
         create_connection: a subclass of `ClientConnection`.
         sock: a connected socket instead of the URI's host and port.
         path: of a Unix socket, instead of those.
-        ssl: a context, for wss; if left out, one with the system's certificates.
+        ssl: a context, for wss; if left out, or True, one with the system's certificates.
+        proxy_ssl: the same for a proxy at https://.
         server_hostname: the name that the certificate must be for, if not the URI's.
         host: whom to connect to, if not to the URI's host.
         port: the same.
@@ -137,7 +138,8 @@ class BaseConnect(ABC):
         create_connection: type[ClientConnection] | None = None,
         sock: stdlib_socket.socket | None = None,
         path: str | os.PathLike[str] | None = None,
-        ssl: stdlib_ssl.SSLContext | None = None,
+        ssl: stdlib_ssl.SSLContext | Literal[True] | None = None,
+        proxy_ssl: stdlib_ssl.SSLContext | None = None,
         server_hostname: str | None = None,
         host: str | None = None,
         port: int | None = None,
@@ -178,7 +180,11 @@ class BaseConnect(ABC):
         self._create_connection = create_connection or ClientConnection
         self._sock = sock
         self._path = path
-        self._ssl = ssl
+        for name, context in (("ssl", ssl), ("proxy_ssl", proxy_ssl)):
+            if context not in (None, True) and not isinstance(context, stdlib_ssl.SSLContext):
+                raise TypeError(f"{name}={context!r}: give an ssl.SSLContext, or leave it out")
+        self._ssl = None if ssl is True else ssl
+        self._proxy_ssl = proxy_ssl
         self._server_hostname = server_hostname
         self._host = host
         self._port = port
@@ -276,7 +282,7 @@ class BaseConnect(ABC):
             driver.release()
 
     async def _follow(self, driver: Driver) -> ClientConnection:
-        for _ in range(MAX_REDIRECTS):
+        for _ in range(1 + MAX_REDIRECTS):
             uri = parse_uri(self.uri)
             try:
                 return await self._attempt(driver, uri)
@@ -340,7 +346,14 @@ class BaseConnect(ABC):
             socket.lose(driver.now())
             raise _failure(event, layers, opening.lost)
         connection = self._create_connection(
-            driver, socket, ws, remote, self._entropy, options=options, response=event.response
+            driver,
+            socket,
+            ws,
+            remote,
+            self._entropy,
+            options=options,
+            response=event.response,
+            logger=self.logger,
         )
         connection.subprotocol = event.subprotocol
         socket.owner = connection
@@ -370,7 +383,7 @@ class BaseConnect(ABC):
             link = TunnelLink(link, tunnel)
             layers.append(link)
             if proxy.secure:
-                context = stdlib_ssl.create_default_context()
+                context = self._proxy_ssl or stdlib_ssl.create_default_context()
                 link = TLSLink(link, context, server_side=False, server_hostname=proxy.host)
                 layers.append(link)
         return link, layers
@@ -388,7 +401,11 @@ class BaseConnect(ABC):
         found = next((known[name] for name in names if known.get(name)), None)
         if found is None:
             return None
-        return parse_proxy(found if "://" in found else f"http://{found}")
+        try:
+            return parse_proxy(found if "://" in found else f"http://{found}")
+        except InvalidProxy as error:
+            why = f"{error.why}; it is from the environment, which proxy=None leaves alone"
+            raise InvalidProxy(found, why) from None
 
     async def _open_socket(self, uri: URI, proxy: Proxy | None) -> stdlib_socket.socket:
         if self._sock is not None:

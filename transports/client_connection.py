@@ -1,5 +1,6 @@
 """A connection on the client's side."""
 
+import logging
 from typing import Any
 
 from ..core.handshake import ClientOptions, client_headers
@@ -16,7 +17,7 @@ __all__ = ["ClientConnection"]
 class ClientConnection(Connection):
     """One WebSocket on the client's side."""
 
-    __slots__ = ("_options", "response")
+    __slots__ = ("_options", "logger", "response")
 
     def __init__(
         self,
@@ -28,9 +29,12 @@ class ClientConnection(Connection):
         *,
         options: ClientOptions,
         response: Response,
+        logger: "logging.Logger | logging.LoggerAdapter[Any]",
     ) -> None:
         super().__init__(driver, socket, ws, remote, entropy)
         self._options = options
+        self.logger = logger
+        """That of `connect`."""
         self.response = response
         """The server's answer to our request."""
 

@@ -4,6 +4,7 @@ Everything here is written once: what differs between loops is how a task waits,
 driver's. The names are those of `websockets`.
 """
 
+import ssl as stdlib_ssl
 import uuid
 from collections.abc import AsyncIterable, AsyncIterator, Awaitable, Iterable
 from types import TracebackType
@@ -19,6 +20,8 @@ from .driver import Driver, Event, Promise
 from .exceptions import ConcurrencyError, closed_exception
 from .messages import Each, Message, Sendable, converted, join
 from .socket_link import SocketLink
+from .tls import TLSLink
+from .tunnel import TunnelLink
 
 __all__ = ["Connection"]
 
@@ -104,13 +107,24 @@ class Connection:
 
     @property
     def remote_address(self) -> Any:
-        """The peer's address: for TCP a tuple of host, port and, for IPv6, more."""
+        """The peer's address. For TCP a tuple of host, port and, for IPv6, more."""
         return self._remote
 
     @property
     def local_address(self) -> Any:
         """Our address, in the same form; None once the socket is closed."""
         return self.socket.address()
+
+    @property
+    def ssl_object(self) -> stdlib_ssl.SSLObject | None:
+        """What knows of TLS, for example the peer's certificate; None without TLS."""
+        found: stdlib_ssl.SSLObject | None = None
+        link: object = self.socket.link
+        while isinstance(link, (TLSLink, TunnelLink)):
+            if isinstance(link, TLSLink):
+                found = link.ssl_object
+            link = link.inner
+        return found
 
     @property
     def state(self) -> State:

@@ -277,4 +277,7 @@ class Driver(ABC):
 
     def _give_up(self, watched: Watched, error: Exception) -> None:
         logger.error("a connection is dropped after an internal error", exc_info=error)
-        watched.give_up(self.now())
+        try:
+            watched.give_up(self.now())
+        except Exception:
+            logger.exception("another internal error while it was closed")

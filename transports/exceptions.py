@@ -1,8 +1,10 @@
 """What users may have to catch, the same on every event loop; the names are those of `websockets`."""
 
+from ..core.errors import WebSocketException
 from ..core.events import Close, Closed
 from ..core.frames import CloseCode
 from ..core.http import Response
+from ..core.proxy import InvalidProxy
 from ..core.uri import InvalidURI
 
 __all__ = [
@@ -12,6 +14,7 @@ __all__ = [
     "ConnectionClosedOK",
     "InvalidHandshake",
     "InvalidMessage",
+    "InvalidProxy",
     "InvalidProxyStatus",
     "InvalidStatus",
     "InvalidURI",
@@ -19,12 +22,7 @@ __all__ = [
     "ProxyError",
     "SecurityError",
     "WebSocketException",
-    "closed_exception",
 ]
-
-
-class WebSocketException(Exception):
-    """The base of all that is raised here."""
 
 
 class ConnectionClosed(WebSocketException):

@@ -45,6 +45,7 @@ class Listener:
         driver: that of the loop.
         sock: listening and non-blocking.
         accepted: called with each new socket, non-blocking, and its peer's address.
+        ours: whether the path of a Unix socket is removed at the end.
     """
 
     def __init__(
@@ -52,6 +53,8 @@ class Listener:
         driver: Driver,
         sock: stdlib_socket.socket,
         accepted: Callable[[stdlib_socket.socket, Any], None],
+        *,
+        ours: bool,
     ) -> None:
         self._driver = driver
         self.sock = sock
@@ -59,7 +62,7 @@ class Listener:
         self._resume_at: float | None = None
         self._watching = 0
         self.marked = False
-        self._path = _unix_path(sock)
+        self._path = _unix_path(sock) if ours else None
         self._tcp = sock.family in (stdlib_socket.AF_INET, stdlib_socket.AF_INET6)
 
     def start(self) -> None:

@@ -5,7 +5,6 @@ from typing import Any, Final, Literal, TypedDict, TypeVar
 
 import msgspec
 
-from ..core.errors import LocalProtocolError
 from ..core.extensions import Deflate
 from ..core.handshake import Options
 from ..core.limits import Limits
@@ -95,7 +94,9 @@ def _changed_limits(limits: Limits, keywords: LimitKeywords) -> Limits:
             raise TypeError(f"unexpected keyword {name!r}")
     for name in ("max_size", "max_queue", "write_limit"):
         if isinstance(given.get(name), tuple):
-            raise LocalProtocolError(f"{name}={given[name]!r}: give one number, of the whole")
+            raise ValueError(  # noqa: TRY004 - as for the other values
+                f"{name}={given[name]!r}: give one number, of the whole"
+            )
     if "write_limit" in given and "max_write_buffer" not in given:
         given["max_write_buffer"] = max(limits.max_write_buffer, given["write_limit"])
     fields = {name: getattr(limits, name) for name in limits.__struct_fields__}

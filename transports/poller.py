@@ -76,6 +76,7 @@ class SelectorPoller:
             self._selector.close()
             raise OSError("hubbub's adapters need epoll or kqueue, which this system has not")
         self._fileno: int = fileno()
+        self._skipped = 0
 
     def fileno(self) -> int:
         """See `Poller`."""
@@ -96,13 +97,19 @@ class SelectorPoller:
 
     def ready(self) -> list[tuple[int, int]]:
         """See `Poller`."""
+        found = self._selector.select(0)
+        if len(found) > _BATCH:
+            # Begin where the last batch ended: they may come in the same order again.
+            at = self._skipped % len(found)
+            self._skipped = at + _BATCH
+            found = (found[at:] + found[:at])[:_BATCH]
         return [
             (
                 key.fd,
                 (READ if events & selectors.EVENT_READ else 0)
                 | (WRITE if events & selectors.EVENT_WRITE else 0),
             )
-            for key, events in self._selector.select(0)[:_BATCH]
+            for key, events in found
         ]
 
     def close(self) -> None:

@@ -119,6 +119,8 @@ class BaseServer(ABC):
         entropy: Entropy = os.urandom,
         **limits: Unpack[LimitKeywords],
     ) -> None:
+        if ssl is not None and not isinstance(ssl, stdlib_ssl.SSLContext):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"ssl={ssl!r}: give an ssl.SSLContext with the server's certificate")
         if not callable(handler):  # pyright: ignore[reportUnnecessaryComparison]
             raise TypeError(f"the handler is a {type(handler).__name__}: give a coroutine function")
         options = with_keywords(
@@ -198,12 +200,18 @@ class BaseServer(ABC):
 
     # Start and stop.
 
+    def _check_started(self) -> None:
+        if self._driver is None:
+            raise RuntimeError("the server is not started: use `async with serve(…)`")
+
     async def _listen(self) -> None:
         """Make the listening sockets.
 
         Raises:
             OSError: it cannot listen; the message says where and why.
         """
+        if self._driver is not None:
+            raise RuntimeError("this server was started before: make another one")
         sockets = await self._place.listen(self._resolve)
         self._context = contextvars.copy_context()
         try:
@@ -214,7 +222,10 @@ class BaseServer(ABC):
             raise
         self._driver.hold()
         self._done = self._driver.event()
-        self._listeners = [Listener(self._driver, sock, self._accepted) for sock in sockets]
+        self._listeners = [
+            Listener(self._driver, sock, self._accepted, ours=self._place.sock is None)
+            for sock in sockets
+        ]
         if self._start_at_once:
             self._accept()
 
@@ -227,6 +238,7 @@ class BaseServer(ABC):
 
     async def start_serving(self) -> None:
         """Begin to accept, if `start_serving=False` was asked for."""
+        self._check_started()
         self._accept()
 
     def close(
@@ -492,6 +504,9 @@ def _origins(origins: Origins | Unset) -> Any:
         raise TypeError(f"origins={origins!r}: give a list of origins, 'same-host' or None")
     if origins is None or isinstance(origins, (Unset, str)):
         return origins
+    for origin in cast("Sequence[object]", origins):
+        if not isinstance(origin, str | None):
+            raise TypeError(f"origins: {origin!r}: give text; patterns are not taken")
     # None in the list is how `websockets` allows requests without an Origin; here they always may.
     listed = cast("Sequence[str | None]", origins)
     return tuple(origin for origin in listed if origin is not None)

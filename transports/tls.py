@@ -27,15 +27,16 @@ class TLSLink:
     """
 
     __slots__ = (
+        "_ended",
         "_established",
         "_failed",
         "_finished",
         "_incoming",
-        "_inner",
         "_outgoing",
-        "_tls",
         "_touched",
         "error",
+        "inner",
+        "ssl_object",
     )
 
     def __init__(
@@ -46,16 +47,18 @@ class TLSLink:
         server_side: bool,
         server_hostname: str | None = None,
     ) -> None:
-        self._inner = inner
+        self.inner = inner
+        """The link inside."""
         self._incoming = stdlib_ssl.MemoryBIO()
         self._outgoing = stdlib_ssl.MemoryBIO()
-        self._tls = context.wrap_bio(
+        self.ssl_object = context.wrap_bio(
             self._incoming,
             self._outgoing,
             server_side=server_side,
             server_hostname=server_hostname,
         )
         self._established = False
+        self._ended = False
         self._finished = False
         self._failed = False
         self._touched = True
@@ -69,7 +72,7 @@ class TLSLink:
     def receive_data(self, data: bytes, now: float) -> None:
         """Ciphertext arrived (see `Link`)."""
         self._touched = True
-        if self._failed or not data:
+        if self._failed or self._ended or not data:
             return
         self._incoming.write(data)
         self._advance(now)
@@ -77,30 +80,31 @@ class TLSLink:
     def receive_eof(self, now: float) -> None:
         """The peer ended its stream (see `Link`)."""
         self._touched = True
-        if not self._failed:
+        if not (self._failed or self._ended):
+            self._ended = True
             self._incoming.write_eof()
             self._advance(now)
         # An end without TLS's own is no news: WebSocket has a closing handshake of its own.
-        self._inner.receive_eof(now)
+        self.inner.receive_eof(now)
 
     def connection_lost(self, now: float) -> None:
         """The socket is gone (see `Link`)."""
-        self._inner.connection_lost(now)
+        self.inner.connection_lost(now)
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due (see `Link`)."""
         self._touched = True
-        self._inner.handle_timeout(now)
+        self.inner.handle_timeout(now)
 
     def next_timeout(self) -> float | None:
         """When to call `handle_timeout` (see `Link`)."""
-        return self._inner.next_timeout()
+        return self.inner.next_timeout()
 
     # Bytes out.
 
     def data_to_send(self, now: float, max_bytes: int = 65536) -> list[bytes]:
         """Take ciphertext to write: `max_bytes` are those inside it (see `Link`)."""
-        inner = self._inner
+        inner = self.inner
         self._touched = False
         if not self._established or self._failed:
             inner.handle_timeout(now)  # it tells the time; nothing can be taken
@@ -116,7 +120,7 @@ class TLSLink:
     @property
     def dirty(self) -> bool:
         """Whether the adapter has something to do (see `Link`)."""
-        return self._touched or bool(self._outgoing.pending) or self._inner.dirty
+        return self._touched or bool(self._outgoing.pending) or self.inner.dirty
 
     @property
     def unchanged(self) -> bool:
@@ -126,27 +130,27 @@ class TLSLink:
     @property
     def wants_read(self) -> bool:
         """Whether to read on (see `Link`)."""
-        return not self._failed and self._inner.wants_read
+        return not self._failed and self.inner.wants_read
 
     @property
     def wants_write(self) -> bool:
         """Whether `data_to_send` has something (see `Link`)."""
         if self._outgoing.pending:
             return True
-        return self._established and not self._finished and self._inner.wants_write
+        return self._established and not self._finished and self.inner.wants_write
 
     @property
     def end(self) -> End | None:
         """What to do to the socket (see `Link`)."""
         if self._outgoing.pending:
             return None
-        return End.CLOSE if self._failed else self._inner.end
+        return End.CLOSE if self._failed else self.inner.end
 
     # Inside.
 
     def _shake_hands(self, now: float) -> None:
         try:
-            self._tls.do_handshake()
+            self.ssl_object.do_handshake()
             self._established = True
         except stdlib_ssl.SSLWantReadError:
             pass
@@ -158,7 +162,7 @@ class TLSLink:
             self._shake_hands(now)
         while self._established and not self._failed:
             try:
-                data = self._tls.read(_READ_SIZE)
+                data = self.ssl_object.read(_READ_SIZE)
             except stdlib_ssl.SSLWantReadError:
                 return
             except (stdlib_ssl.SSLZeroReturnError, stdlib_ssl.SSLEOFError):
@@ -167,13 +171,13 @@ class TLSLink:
                 self._fail(error, now)
                 return
             if not data:
-                self._inner.receive_eof(now)
+                self.inner.receive_eof(now)
                 return
-            self._inner.receive_data(data, now)
+            self.inner.receive_data(data, now)
 
     def _encrypt(self, data: bytes, now: float) -> None:
         try:
-            self._tls.write(data)
+            self.ssl_object.write(data)
         except (OSError, ValueError) as error:
             self._fail(error, now)
 
@@ -182,9 +186,9 @@ class TLSLink:
         self._finished = True
         # It wants the peer's end, or the peer broke the rules while we leave.
         with contextlib.suppress(OSError, ValueError):
-            self._tls.unwrap()
+            self.ssl_object.unwrap()
 
     def _fail(self, error: Exception, now: float) -> None:
         self._failed = True
         self.error = error
-        self._inner.connection_lost(now)
+        self.inner.connection_lost(now)

@@ -70,9 +70,9 @@ def test_wrong_credentials_are_told_when_set_up(wrong: Any) -> None:
 
 def test_one_way_to_decide() -> None:
     """Both ways to decide, or none, is a mistake; so is a realm that can't be sent."""
-    with pytest.raises(TypeError, match="one of the two"):
+    with pytest.raises(ValueError, match="one of the two"):
         basic_auth()
-    with pytest.raises(TypeError, match="one of the two"):
+    with pytest.raises(ValueError, match="one of the two"):
         basic_auth(credentials=("a", "b"), check_credentials=lambda user, password: True)
     with pytest.raises(LocalProtocolError, match="realm"):
         basic_auth("a\r\nb", credentials=("a", "b"))

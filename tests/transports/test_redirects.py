@@ -163,7 +163,7 @@ async def test_from_ws_to_wss(net: Net, certificate: Certificate, tmp_path: Path
 
 
 async def test_too_many(net: Net) -> None:
-    """After ten requests it gives up, and leaves no socket."""
+    """After ten redirects it gives up, and leaves no socket."""
     place = Place()
     place.redirects["/"] = "/"
     async with place.serve(net) as server:
@@ -171,7 +171,7 @@ async def test_too_many(net: Net) -> None:
         with pytest.raises(net.exceptions.SecurityError, match="10"):
             await _goes(net, url(server))
         await until(lambda: descriptors() == before)
-    assert place.targets() == ["/"] * 10
+    assert place.targets() == ["/"] * 11
 
 
 async def test_ten_requests_may_be_made(net: Net) -> None:

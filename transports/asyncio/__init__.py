@@ -4,6 +4,9 @@ The names are those of `websockets`, whose users may write
 `import hubbub.transports.asyncio as websockets`.
 """
 
+from ...core.frames import CloseCode
+from ...core.http import Headers, Request, Response
+from ...core.states import State
 from ...core.uri import InvalidURI
 from .. import exceptions
 from ..basic_auth import basic_auth
@@ -15,30 +18,48 @@ from ..exceptions import (
     ConnectionClosedOK,
     InvalidHandshake,
     InvalidStatus,
+    NegotiationError,
 )
 from ..fan_out import broadcast
 from ..messages import Message
-from ..server_connection import Handler, ServerConnection
+from ..reconnecting import process_exception
+from ..server_connection import (
+    Handler,
+    ProcessRequest,
+    ProcessResponse,
+    SelectSubprotocol,
+    ServerConnection,
+)
 from .client import connect, unix_connect
 from .server import Server, serve, unix_serve
 
 __all__ = [
     "ClientConnection",
+    "CloseCode",
     "ConcurrencyError",
     "ConnectionClosed",
     "ConnectionClosedError",
     "ConnectionClosedOK",
     "Handler",
+    "Headers",
     "InvalidHandshake",
     "InvalidStatus",
     "InvalidURI",
     "Message",
+    "NegotiationError",
+    "ProcessRequest",
+    "ProcessResponse",
+    "Request",
+    "Response",
+    "SelectSubprotocol",
     "Server",
     "ServerConnection",
+    "State",
     "basic_auth",
     "broadcast",
     "connect",
     "exceptions",
+    "process_exception",
     "serve",
     "unix_connect",
     "unix_serve",

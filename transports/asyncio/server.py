@@ -56,6 +56,7 @@ class Server(BaseServer):
 
     async def serve_forever(self) -> None:
         """Wait until the server is closed; if cancelled, close it."""
+        self._check_started()
         self._accept()
         try:
             await self.wait_closed()
@@ -65,7 +66,8 @@ class Server(BaseServer):
             raise
 
     async def _start(self) -> Self:
-        if self._driver is None:
+        # After `await serve(…)` it may be entered too.
+        if self._driver is None or self._shut_down is not None:
             await self._listen()
         return self
 

@@ -65,6 +65,7 @@ class Server(BaseServer):
 
     async def serve_forever(self) -> None:
         """Wait until the server is closed; if cancelled, close it."""
+        self._check_started()
         self._accept()
         try:
             await self.wait_closed()
@@ -84,6 +85,8 @@ class Server(BaseServer):
 
     async def __aenter__(self) -> Self:
         """Start to listen; the server itself."""
+        if self._driver is not None:
+            raise RuntimeError("this server was started before: make another one")
         self._manager = trio.open_nursery()
         self._nursery = await self._manager.__aenter__()
         try:
