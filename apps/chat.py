@@ -10,7 +10,8 @@ import msgspec
 from ..core.handshake import HEALTHZ
 from ..core.http import Response, Routes, respond
 from ..core.states import State
-from ..transports.asyncio import ServerConnection, broadcast
+from ..transports.fan_out import broadcast
+from ..transports.server_connection import ServerConnection
 
 __all__ = ["Chat", "chat_routes"]
 

@@ -1,6 +1,6 @@
 """The echo server: every message comes back. Conformance suites and benchmarks talk to it."""
 
-from ..transports.asyncio import ServerConnection
+from ..transports.server_connection import ServerConnection
 
 __all__ = ["echo"]
 

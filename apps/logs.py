@@ -7,24 +7,11 @@ from typing import Literal
 
 import msgspec
 
+from .escaping import escape
+
 __all__ = ["LogFormat", "set_up_logging"]
 
 LogFormat = Literal["text", "json"]
-
-
-def _escape(text: str) -> str:
-    """`text` without anything that a terminal or a line-oriented tool could take for more than text."""
-    # Not the codec `unicode_escape`: importing it takes a file, and files may have run out.
-    return "".join(c if c.isprintable() else _code(ord(c)) for c in text)
-
-
-_SHORT = {9: "\\t", 10: "\\n", 13: "\\r"}
-
-
-def _code(number: int) -> str:
-    if number in _SHORT:
-        return _SHORT[number]
-    return f"\\x{number:02x}" if number < 256 else f"\\u{number:04x}"
 
 
 class _Once(logging.Filter):
@@ -65,7 +52,7 @@ def _message(record: logging.LogRecord) -> str:
             frame = frame.tb_next
         place = f" at {frame.tb_frame.f_code.co_filename}:{frame.tb_lineno}" if frame else ""
         message = f"{message}: {type(error).__name__}: {error}{place}"
-    return _escape(message)
+    return escape(message)
 
 
 class _TextFormatter(logging.Formatter):

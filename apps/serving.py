@@ -1,44 +1,59 @@
-"""Runs one server program on asyncio until a signal ends it."""
+"""Runs one server program, on the event loop that was asked for, until a signal ends it."""
 
-import asyncio
 import gc
 import logging
 import os
-import signal
 import ssl
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 
 import msgspec
 
 from ..core.handshake import ServerOptions
-from ..transports.asyncio import Handler, serve
+from ..transports.server import BaseServer
+from ..transports.server_connection import Handler
+from .failure import Failure
 
-__all__ = ["Binding", "StartError", "run"]
+__all__ = ["Binding", "Program", "Transport", "announce", "cannot_listen", "run", "stopping"]
 
+Transport = Literal["asyncio", "trio"]
+"""The event loops."""
 
 logger = logging.getLogger("hubbub.server")
 
 
 class Binding(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a server listens."""
+    """Where a server listens, and on what it runs."""
 
     host: str
     port: int
+    unix: str | None = None
+    """A path, instead of host and port."""
+    trusted_proxies: Sequence[str] = ()
     tls_cert: str | None = None
     tls_key: str | None = None
+    transport: Transport = "asyncio"
     uvloop: bool = False
 
+    def __str__(self) -> str:
+        return f"{self.host} port {self.port}" if self.unix is None else self.unix
 
-class StartError(Exception):
-    """The server cannot start; the message is one line that says why and what to do."""
+
+class Program(msgspec.Struct, frozen=True, kw_only=True):
+    """What a server does."""
+
+    name: str
+    handler: Handler
+    options: ServerOptions
+    page: bool
+    """Whether a browser finds a page at `/`."""
 
 
 def _tls_context(binding: Binding) -> ssl.SSLContext | None:
     if binding.tls_cert is None:
         if binding.tls_key is not None:
-            raise StartError("--tls-key needs --tls-cert: name the certificate's file too")
+            raise Failure("--tls-key needs --tls-cert: name the certificate's file too")
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     for option, path in (("--tls-cert", binding.tls_cert), ("--tls-key", binding.tls_key)):
@@ -46,11 +61,11 @@ def _tls_context(binding: Binding) -> ssl.SSLContext | None:
             try:
                 Path(path).read_bytes()
             except OSError as error:
-                raise StartError(f"{option} {path}: {error.strerror}") from error
+                raise Failure(f"{option} {path}: {error.strerror}") from error
     try:
         context.load_cert_chain(binding.tls_cert, binding.tls_key, _no_password)
     except (ssl.SSLError, OSError) as error:
-        raise StartError(
+        raise Failure(
             f"--tls-cert {binding.tls_cert}: not a PEM certificate with its private key "
             "(give the key's file with --tls-key)"
         ) from error
@@ -59,65 +74,81 @@ def _tls_context(binding: Binding) -> ssl.SSLContext | None:
 
 def _no_password() -> NoReturn:
     # Without this OpenSSL asks at the terminal, where a server started by a supervisor hangs.
-    raise StartError("--tls-key: the private key is encrypted; give one that is not")
+    raise Failure("--tls-key: the private key is encrypted; give one that is not")
 
 
-def _loop_factory(binding: Binding) -> Callable[[], asyncio.AbstractEventLoop] | None:
-    if not binding.uvloop:
-        return None
-    try:
-        import uvloop
-    except ImportError as error:
-        raise StartError("--uvloop: not installed; add the extra 'uvloop'") from error
-    factory: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return factory
-
-
-def _url(scheme: str, address: Any) -> str:
-    host, port = address[:2]
-    return f"{scheme}://[{host}]:{port}/" if ":" in host else f"{scheme}://{host}:{port}/"
-
-
-def run(
-    name: str, handler: Handler, options: ServerOptions, binding: Binding, *, page: bool
-) -> None:
+def run(program: Program, binding: Binding) -> None:
     """Serve until SIGINT or SIGTERM; a second one ends at once.
 
     Prints one line when it listens, which ends with the URL: of the page, if there is one.
 
     Raises:
-        StartError: it cannot start.
+        Failure: it cannot start.
     """
-    context = _tls_context(binding)
-    scheme = ("https" if context else "http") if page else ("wss" if context else "ws")
-
-    async def main() -> None:
+    keywords: dict[str, Any] = {
+        "options": program.options,
+        "ssl": _tls_context(binding),
+        "trusted_proxies": tuple(binding.trusted_proxies),
+    }
+    if binding.unix is None:
+        keywords |= {"host": binding.host, "port": binding.port}
+    else:
+        keywords["path"] = binding.unix
+    if binding.transport == "trio":
         try:
-            server = await serve(handler, binding.host, binding.port, options=options, ssl=context)
-        except (OSError, UnicodeError) as error:
-            raise StartError(
-                f"cannot listen on {binding.host} port {binding.port}: {_reason(error)}"
-            ) from error
-        # Before the line: who reads it may send a signal at once.
-        asked = _signalled()
-        url = _url(scheme, server.sockets[0].getsockname())
-        # The command line's libraries are some 40,000 objects that every full collection would walk.
-        gc.collect()
-        gc.freeze()
-        try:
-            print(f"hubbub {name} listens on {url}", flush=True)
-        except OSError as error:
-            raise StartError(f"cannot write to standard output: {_reason(error)}") from error
-        await asked.wait()
-        logger.info(
-            "stopping: %d connections are being closed; a second signal ends at once",
-            len(server.connections),
-        )
-        server.close()
-        await server.wait_closed()
+            from .serving_trio import run_on_trio
+        except ModuleNotFoundError as error:
+            if error.name != "trio":
+                raise
+            raise Failure("--transport trio: not installed; add the extra 'trio'") from error
+        run_on_trio(program, binding, keywords)
+    else:
+        from .serving_asyncio import run_on_asyncio
 
-    with asyncio.Runner(loop_factory=_loop_factory(binding)) as runner:
-        runner.run(main())
+        run_on_asyncio(program, binding, keywords)
+
+
+# For the modules that know a loop.
+
+
+def cannot_listen(binding: Binding, error: OSError | UnicodeError) -> Failure:
+    """What to say when the listening sockets cannot be made."""
+    return Failure(f"cannot listen on {binding}: {_reason(error)}")
+
+
+def announce(program: Program, binding: Binding, server: BaseServer) -> None:
+    """Print the line that says where the server listens.
+
+    Raises:
+        Failure: it can't be printed.
+    """
+    # The command line's libraries are some 40,000 objects that every full collection would walk.
+    gc.collect()
+    gc.freeze()
+    url = _url(program, binding, server.sockets[0].getsockname())
+    try:
+        print(f"hubbub {program.name} listens on {url}", flush=True)
+    except OSError as error:
+        raise Failure(f"cannot write to standard output: {_reason(error)}") from error
+
+
+def stopping(server: BaseServer) -> None:
+    """Log that the first signal came, and stop listening."""
+    logger.info(
+        "stopping: %d connections are being closed; a second signal ends at once",
+        len(server.connections),
+    )
+    server.close()
+
+
+def _url(program: Program, binding: Binding, address: Any) -> str:
+    if binding.unix is not None:
+        return f"unix:{Path(binding.unix).absolute()}"
+    scheme = "http" if program.page else "ws"
+    if binding.tls_cert is not None:
+        scheme += "s"
+    host, port = address[:2]
+    return f"{scheme}://[{host}]:{port}/" if ":" in host else f"{scheme}://{host}:{port}/"
 
 
 def _reason(error: OSError | UnicodeError) -> str:
@@ -128,18 +159,3 @@ def _reason(error: OSError | UnicodeError) -> str:
     if error.errno is not None and error.errno > 0:
         return os.strerror(error.errno).lower()
     return (error.strerror or str(error)).lower()
-
-
-def _signalled() -> asyncio.Event:
-    """What SIGINT and SIGTERM set; a second one ends the process."""
-    loop = asyncio.get_running_loop()
-    asked = asyncio.Event()
-
-    def on_signal() -> None:
-        if asked.is_set():
-            os._exit(1)  # asked twice: nothing that still hangs may keep us
-        asked.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, on_signal)
-    return asked

@@ -156,6 +156,11 @@ class ClientOptions(Options, frozen=True, kw_only=True):
     """Path and query."""
     origin: str | None = None
 
+    def __post_init__(self) -> None:
+        Options.__post_init__(self)
+        if self.origin is not None:
+            encode_headers([("Origin", self.origin)])
+
 
 class Upgrade(msgspec.Struct, frozen=True):
     """A valid request to open a WebSocket, and what was agreed so far."""

@@ -21,6 +21,8 @@ myst_heading_anchors = 3
 autodoc_default_options = {"member-order": "bysource"}
 autodoc_typehints = "description"
 autodoc_preserve_defaults = True
+# Each page says which module exports what is on it.
+add_module_names = False
 
 # Single backticks in docstrings are code.
 default_role = "code"

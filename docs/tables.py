@@ -21,9 +21,10 @@ def limits_page() -> str:
     lines = [
         "# Limits",
         "",
-        "The fields of `hubbub.core.Limits`. Sizes are bytes unless said otherwise; durations are",
-        "seconds. `None` switches off what may be switched off. `worst_case_bytes(connections)` adds",
-        "the sizes up. Made from the code by `docs/tables.py`.",
+        "The fields of `hubbub.core.Limits`, which are also keywords of `serve` and `connect`. Sizes",
+        "are bytes unless said otherwise; durations are seconds. `None` switches off what may be",
+        "switched off. `worst_case_bytes(connections)` adds the sizes up. Made from the code by",
+        "`docs/tables.py`.",
         "",
         "| limit | default | what and why |",
         "|---|---|---|",

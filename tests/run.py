@@ -6,8 +6,8 @@
     python3 tests/run.py --prepare        install only
 
 `--venv NAME` uses another environment than `.venv`. Only the standard library is
-needed to start. With the variable CI set, a missing Chromium is a failure; without
-it the browser's tests are left out, and a line says so.
+needed to start. With the variable CI set, a missing Chromium or nginx is a failure;
+without it their tests are left out, and a line says so.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import venv
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -120,15 +121,23 @@ def install(folder: Path, python: Path) -> None:
     tree_stamp.write_text(tree)
 
 
-def have_browser() -> bool:
-    """Return whether Chromium is here, after trying to install it where that is possible."""
-    if any(map(shutil.which, BROWSERS)):
-        return True
-    if on_debian_as_root() and apt_install("chromium") and shutil.which("chromium"):
+def find_browser() -> str | None:
+    """Return the path of Chromium."""
+    return next((path for name in BROWSERS if (path := shutil.which(name))), None)
+
+
+def find_nginx() -> str | None:
+    """Return the path of nginx, which may stand where only root looks."""
+    return shutil.which("nginx", path=f"{os.environ.get('PATH', '')}:/usr/local/sbin:/usr/sbin")
+
+
+def have(name: str, package: str, find: Callable[[], str | None]) -> bool:
+    """Return whether a program is here, after trying to install it where that is possible."""
+    if find() or (on_debian_as_root() and apt_install(package) and find()):
         return True
     if os.environ.get("CI"):
-        sys.exit("tests/run.py: Chromium is missing and cannot be installed; CI needs it")
-    say("Chromium is missing and cannot be installed: the browser's tests are left out")
+        sys.exit(f"tests/run.py: {name} is missing and cannot be installed; CI needs it")
+    say(f"{name} is missing and cannot be installed: its tests are left out")
     return False
 
 
@@ -170,7 +179,8 @@ def main(arguments: list[str]) -> int:
     if "--prepare" in arguments:
         return 0
     arguments = [absolute(argument) for argument in arguments]
-    if not have_browser():
+    have("nginx", "nginx-light", find_nginx)
+    if not have("Chromium", "chromium", find_browser):
         arguments = without_browser(arguments)
     os.chdir(ROOT)
     return run(python, "-m", "pytest", *arguments)

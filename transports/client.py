@@ -433,7 +433,11 @@ class BaseConnect(ABC):
         if len(failures) == 1:
             raise failures[0]
         told = "; ".join(dict.fromkeys(str(failure) for failure in failures))
-        raise OSError(f"cannot connect to {host} port {port}: {told or 'it has no address'}")
+        words = f"cannot connect to {host} port {port}: {told or 'it has no address'}"
+        numbers = {failure.errno for failure in failures}
+        number = numbers.pop() if len(numbers) == 1 else None
+        # With the number it is a ConnectionRefusedError, or whatever it was everywhere.
+        raise OSError(number, words) if number is not None else OSError(words)
 
     async def _connected(self, sock: stdlib_socket.socket, address: Any) -> stdlib_socket.socket:
         sock.setblocking(False)

@@ -101,8 +101,9 @@ def _bind(sock: stdlib_socket.socket, address: Any) -> None:
         sock.bind(address)
     except OSError as error:
         # The system's words don't say where.
-        text = os.strerror(error.errno or 0).lower()
-        raise OSError(error.errno, f"cannot listen on {address!r}: {text}") from None
+        text = os.strerror(error.errno).lower() if error.errno else str(error)
+        words = f"cannot listen on {address!r}: {text}"
+        raise (OSError(error.errno, words) if error.errno else OSError(words)) from None
 
 
 def _listen(sock: stdlib_socket.socket, backlog: int) -> None:

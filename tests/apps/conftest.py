@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from support.certificates import Certificate, make_certificate
@@ -13,7 +11,7 @@ from support.loops import run_coroutine
 @pytest.hookimpl(tryfirst=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     """Run coroutines."""
-    return run_coroutine(pyfuncitem, asyncio.new_event_loop)
+    return run_coroutine(pyfuncitem, "asyncio")
 
 
 @pytest.fixture(scope="session")

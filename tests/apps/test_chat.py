@@ -15,9 +15,10 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import ConnectionClosed
 
 from hubbub.apps.chat import Chat, chat_routes
-from hubbub.transports.asyncio import Server
+from support.clients import Client, client
 from support.loops import until
-from support.peers import client, raw_peer, serving
+from support.net import Server, adapter, serving
+from support.peers import raw_peer
 from support.programs import serving as serving_program
 from support.wire import head, text
 
@@ -27,11 +28,11 @@ NOW = "2026-01-02T03:04:05+00:00"
 @asynccontextmanager
 async def _room() -> AsyncIterator[Server]:
     """A chat room where it is always the same time."""
-    async with serving(Chat(now=lambda: NOW), routes=chat_routes()) as server:
+    async with serving(adapter("asyncio"), Chat(now=lambda: NOW), routes=chat_routes()) as server:
         yield server
 
 
-async def _next(peer: ClientConnection) -> dict[str, Any]:
+async def _next(peer: Client | ClientConnection) -> dict[str, Any]:
     message = await asyncio.wait_for(peer.recv(), 5)
     assert isinstance(message, str)
     parsed: dict[str, Any] = json.loads(message)
@@ -139,7 +140,7 @@ async def test_a_member_who_does_not_keep_up(caplog: pytest.LogCaptureFixture) -
                 assert (await _next(one))["message"] == "after"
         assert [record.message for record in caplog.records] == ["User-2 does not keep up"]
         assert (await slow.read_close()).code == 4008
-        slow.end()
+        await slow.end()
         assert (await _next(one))["message"] == "User-2 left the chat"
 
 
@@ -148,7 +149,7 @@ async def test_a_burst_is_no_reason_to_close_anyone(caplog: pytest.LogCaptureFix
     async with _room() as server, client(server) as one, raw_peer(server) as fast:
         await fast.upgrade()
         assert (await _next(one))["message"] == "User-2 joined the chat"
-        fast.send(b"".join(text(f"{number}") for number in range(5000)))
+        await fast.send(b"".join(text(f"{number}") for number in range(5000)))
 
         async def read() -> None:
             for number in range(5000):
@@ -173,7 +174,7 @@ async def test_a_member_who_leaves_is_not_called_slow(caplog: pytest.LogCaptureF
             await one.send("said meanwhile")
             assert (await _next(one))["message"] == "said meanwhile"
             assert (await two.read_frame()).code == 1000
-            two.end()
+            await two.end()
             await until(lambda: leaving not in server.connections)
         assert caplog.records == []
 
@@ -181,7 +182,7 @@ async def test_a_member_who_leaves_is_not_called_slow(caplog: pytest.LogCaptureF
 async def test_the_page() -> None:
     """`/` is the page, in UTF-8, with a policy that lets it load nothing; it is under 100 lines."""
     async with _room() as server, raw_peer(server) as peer:
-        peer.send(head("GET / HTTP/1.1", [("Host", "localhost")]))
+        await peer.send(head("GET / HTTP/1.1", [("Host", "localhost")]))
         headers = (await peer.read_head()).decode().lower()
         assert headers.startswith("http/1.1 200 ")
         assert "content-type: text/html; charset=utf-8" in headers

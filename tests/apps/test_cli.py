@@ -12,29 +12,36 @@ import time
 from pathlib import Path
 
 import pytest
+from websockets.asyncio.client import unix_connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from support.certificates import Certificate
-from support.peers import RawPeer
+from support.peers import RawPeer, open_raw
 from support.programs import HUBBUB, MODULE, Program, finished, running, serving
 from support.wire import request, text
 
 ODD_DURATIONS = ["--ping-interval", "7", "--ping-timeout", "8", "--close-timeout", "3"]
 EVERYTHING = [
-    *("--host", "127.0.0.1", "--uvloop", *ODD_DURATIONS, "--open-timeout", "5"),
+    *("--host", "127.0.0.1", *ODD_DURATIONS, "--open-timeout", "5"),
     *("--max-size", "1000", "--max-fragments", "10", "--compression", "deflate"),
     *("--no-fast-path", "--log-level", "debug", "--log-format", "json"),
+    *("--trusted-proxy", "192.0.2.0/24", "--trusted-proxy", "unix"),
 ]
+
+TRIO = ["--transport", "trio"]
+LOOPS = {"asyncio": [], "uvloop": ["--uvloop"], "trio": TRIO}
+on_each_loop = pytest.mark.parametrize("loop", LOOPS.values(), ids=LOOPS)
 
 
 async def _raw(program: Program) -> RawPeer:
-    return RawPeer(*await asyncio.open_connection("127.0.0.1", program.port))
+    return await open_raw("127.0.0.1", program.port)
 
 
 @pytest.mark.parametrize("command", [HUBBUB, MODULE], ids=["hubbub", "python -m hubbub"])
-async def test_the_line(command: tuple[str, ...]) -> None:
+@on_each_loop
+async def test_the_line(command: tuple[str, ...], loop: list[str]) -> None:
     """One line on standard output says what listens, ends with the URL, and nothing follows."""
-    async with running("serve", "echo", "--port", "0", command=command) as program:
+    async with running("serve", "echo", "--port", "0", *loop, command=command) as program:
         assert re.fullmatch(r"hubbub echo listens on ws://127\.0\.0\.1:\d+/", program.line)
         async with program.client() as peer:
             await peer.send("Grüße")
@@ -45,9 +52,10 @@ async def test_the_line(command: tuple[str, ...]) -> None:
 
 
 @pytest.mark.parametrize("name", ["echo", "chat"])
-async def test_every_option_at_once(name: str) -> None:
+@pytest.mark.parametrize("loop", [LOOPS["uvloop"], TRIO], ids=["uvloop", "trio"])
+async def test_every_option_at_once(name: str, loop: list[str]) -> None:
     """All options together make a server that works."""
-    async with serving(name, *EVERYTHING) as program, program.client() as peer:
+    async with serving(name, *EVERYTHING, *loop) as program, program.client() as peer:
         await peer.send("x")
         assert "x" in str(await peer.recv())
 
@@ -101,7 +109,7 @@ async def test_open_timeout() -> None:
     """A request that is not complete by then is answered with 408; 0 waits for ever."""
     async with serving("echo", "--open-timeout", "0.2") as program:
         peer = await _raw(program)
-        peer.send(b"GET ")
+        await peer.send(b"GET ")
         assert (await peer.read_head()).startswith(b"HTTP/1.1 408 ")
         await peer.close()
     async with serving("echo", "--open-timeout", "0") as program:
@@ -128,7 +136,7 @@ async def test_no_pings() -> None:
     async with serving("echo", "--ping-interval", "0", "--ping-timeout", "0") as program:
         peer = await _raw(program)
         await peer.upgrade()
-        peer.send(text("x"))
+        await peer.send(text("x"))
         assert (await peer.read_frame()).payload == b"x"
         await peer.close()
 
@@ -147,11 +155,11 @@ async def test_close_timeout() -> None:
 
 
 @pytest.mark.parametrize("name", ["echo", "chat"])
-@pytest.mark.parametrize("uvloop", [[], ["--uvloop"]], ids=["asyncio", "uvloop"])
-async def test_tls(name: str, uvloop: list[str], certificate: Certificate) -> None:
+@on_each_loop
+async def test_tls(name: str, loop: list[str], certificate: Certificate) -> None:
     """With a certificate the URL says so, and clients that trust it can connect."""
     files = ["--tls-cert", str(certificate.certificate), "--tls-key", str(certificate.key)]
-    async with serving(name, *files, *uvloop) as program:
+    async with serving(name, *files, *loop) as program:
         assert program.url.startswith("https://" if name == "chat" else "wss://")
         async with program.client(ssl=certificate.client_context()) as peer:
             await peer.send("x")
@@ -173,10 +181,10 @@ async def test_certificate_and_key_in_one_file(certificate: Certificate, tmp_pat
 
 
 @pytest.mark.parametrize("number", ["SIGINT", "SIGTERM"])
-@pytest.mark.parametrize("uvloop", [[], ["--uvloop"]], ids=["asyncio", "uvloop"])
-async def test_a_signal_ends_it(number: str, uvloop: list[str]) -> None:
+@on_each_loop
+async def test_a_signal_ends_it(number: str, loop: list[str]) -> None:
     """Clients get 1001 and the exit code is 0; nothing but the log is on standard error."""
-    async with serving("echo", "--log-level", "warning", *uvloop) as program:
+    async with serving("echo", "--log-level", "warning", *loop) as program:
         async with program.client() as one, program.client() as two:
             program.process.send_signal(getattr(signal, number))
             assert await program.ends() == 0
@@ -187,17 +195,19 @@ async def test_a_signal_ends_it(number: str, uvloop: list[str]) -> None:
 
 
 @pytest.mark.slow
-async def test_a_signal_as_soon_as_it_listens() -> None:
+@on_each_loop
+async def test_a_signal_as_soon_as_it_listens(loop: list[str]) -> None:
     """Whoever reads the line may send the signal at once."""
     for _ in range(5):
-        async with serving("echo") as program:
+        async with serving("echo", *loop) as program:
             program.process.terminate()
             assert await program.ends() == 0
 
 
-async def test_a_second_signal_ends_it_at_once() -> None:
+@on_each_loop
+async def test_a_second_signal_ends_it_at_once(loop: list[str]) -> None:
     """While it waits for a peer that does not answer, a second signal ends it with 1."""
-    async with serving("echo", "--close-timeout", "60") as program:
+    async with serving("echo", "--close-timeout", "60", *loop) as program:
         peer = await _raw(program)
         await peer.upgrade()
         program.process.terminate()
@@ -211,7 +221,7 @@ async def test_ordinary_http() -> None:
     """`/healthz` answers a GET; a page of another site may not connect."""
     async with serving("echo") as program:
         peer = await _raw(program)
-        peer.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await peer.send(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert (await peer.read_head()).startswith(b"HTTP/1.1 200 ")
         assert (await peer.read_rest()).strip() == b"ok"
         await peer.close()
@@ -228,6 +238,7 @@ def test_help() -> None:
         *("--host", "--port", "--uvloop", "--tls-cert", "--tls-key", "--ping-interval"),
         *("--ping-timeout", "--close-timeout", "--open-timeout", "--max-size"),
         *("--max-fragments", "--compression", "--log-level", "--log-format"),
+        *("--transport", "--unix", "--trusted-proxy"),
     ):
         assert option in answer.stdout
     nothing = finished()
@@ -264,6 +275,12 @@ def _said_no(answer: subprocess.CompletedProcess[str], code: int, *words: str) -
         (["serve", "echo", "--compression", "brotli"], "brotli"),
         (["serve", "echo", "--log-level", "loud"], "loud"),
         (["serve", "echo", "--log-format", "xml"], "xml"),
+        (["serve", "echo", "--transport", "twisted"], "'asyncio', 'trio'"),
+        (["serve", "echo", "--transport", "trio", "--uvloop"], "--uvloop"),
+        (["serve", "echo", "--unix", "/tmp/x", "--port", "1"], "--unix"),
+        (["serve", "echo", "--unix", "/tmp/x", "--host", "::1"], "--unix"),
+        (["serve", "echo", "--trusted-proxy", "10.0.0.1/8"], "--trusted-proxy '10.0.0.1/8'"),
+        (["serve", "echo", "--trusted-proxy", "proxy.example"], "'proxy.example'"),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),
 )
@@ -272,21 +289,28 @@ def test_what_cannot_be_asked_for(arguments: list[str], word: str) -> None:
     _said_no(finished(*arguments), 2, word)
 
 
-def test_a_port_in_use() -> None:
+@on_each_loop
+def test_a_port_in_use(loop: list[str]) -> None:
     """One line says so, with exit code 1."""
     with socket.create_server(("127.0.0.1", 0)) as sock:
         port = str(sock.getsockname()[1])
-        _said_no(finished("serve", "echo", "--port", port), 1, port, "in use")
-
-
-def test_an_address_that_is_not_ours() -> None:
-    """One line says so, with exit code 1, for an address and for a name."""
-    for host in ("203.0.113.7", "nowhere.invalid"):
-        _said_no(finished("serve", "echo", "--host", host), 1, host)
+        _said_no(finished("serve", "echo", "--port", port, *loop), 1, port, "in use")
 
 
 @pytest.mark.slow
-def test_certificates_that_cannot_be_used(certificate: Certificate, tmp_path: Path) -> None:
+@on_each_loop
+def test_an_address_that_is_not_ours(loop: list[str]) -> None:
+    """One line says so, with exit code 1, for an address, a name and a path."""
+    for host in ("203.0.113.7", "nowhere.invalid"):
+        _said_no(finished("serve", "echo", "--host", host, *loop), 1, host)
+    _said_no(finished("serve", "echo", "--unix", "/missing/x", *loop), 1, "/missing/x", "no such")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loop", [LOOPS["asyncio"], TRIO], ids=["asyncio", "trio"])
+def test_certificates_that_cannot_be_used(
+    certificate: Certificate, tmp_path: Path, loop: list[str]
+) -> None:
     """One line names the option and the file, with exit code 1; nothing asks for a password."""
     good, key = str(certificate.certificate), str(certificate.key)
     bad, other, locked = tmp_path / "bad.pem", tmp_path / "other.pem", tmp_path / "locked.pem"
@@ -306,12 +330,16 @@ def test_certificates_that_cannot_be_used(certificate: Certificate, tmp_path: Pa
         (["--tls-cert", good, "--tls-key", str(locked)], ("encrypted",)),
         (["--tls-key", key], ("--tls-cert",)),
     ]:
-        _said_no(finished("serve", "echo", *options), 1, *words)
+        _said_no(finished("serve", "echo", *options, *loop), 1, *words)
 
 
 @pytest.mark.parametrize(
     ("missing", "arguments", "word"),
-    [("uvloop", ["serve", "echo", "--uvloop"], "'uvloop'"), ("typer", ["--help"], "'server'")],
+    [
+        ("uvloop", ["serve", "echo", "--uvloop"], "'uvloop'"),
+        ("trio", ["serve", "echo", *TRIO], "'trio'"),
+        ("typer", ["--help"], "'server'"),
+    ],
 )
 def test_an_extra_that_is_not_installed(missing: str, arguments: list[str], word: str) -> None:
     """One line names the extra to install, with exit code 1."""
@@ -319,11 +347,100 @@ def test_an_extra_that_is_not_installed(missing: str, arguments: list[str], word
     _said_no(finished(*arguments, command=(sys.executable, "-c", code)), 1, word)
 
 
+@pytest.mark.slow
+async def test_a_unix_socket(tmp_path: Path) -> None:
+    """On each loop a path is listened on instead, and is free again when the server ends."""
+    path = tmp_path / "socket"
+    for options in LOOPS.values():
+        async with running("serve", "echo", "--unix", str(path), *options) as program:
+            assert program.line == f"hubbub echo listens on unix:{path}"
+            async with unix_connect(str(path), compression=None) as peer:
+                await peer.send("x")
+                assert await peer.recv() == "x"
+            program.process.terminate()
+            assert await program.ends() == 0
+            assert not path.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("loop", [LOOPS["asyncio"], TRIO], ids=["asyncio", "trio"])
+async def test_trusted_proxies(loop: list[str], tmp_path: Path) -> None:
+    """Only where the peer is trusted, the log names the client that it forwards for."""
+    told = {"X-Forwarded-For": "203.0.113.9, 198.51.100.7, 192.0.2.1"}
+    trusting = ["--trusted-proxy", "127.0.0.1", "--trusted-proxy", "192.0.2.0/24"]
+    for options, expected in [(trusting, "198.51.100.7:"), (trusting[2:], "127.0.0.1:")]:
+        async with (
+            serving("echo", *options, *loop) as program,
+            program.client(additional_headers=told) as peer,
+        ):
+            await peer.send("x")
+            await peer.recv()
+            assert f" open {expected}" in program.log
+    path = str(tmp_path / "socket")
+    options = ["--unix", path, "--trusted-proxy", "unix"]
+    async with (
+        running("serve", "echo", *options, *loop) as program,
+        unix_connect(path, compression=None, additional_headers=told) as peer,
+    ):
+        await peer.send("x")
+        await peer.recv()
+        assert " open 192.0.2.1:" in program.log
+
+
+@pytest.mark.parametrize("transport", ["asyncio", "trio"])
+async def test_the_chat_on_each_transport(transport: str) -> None:
+    """Members hear each other, and those who stay hear of those who go."""
+    async with serving("chat", "--transport", transport) as program, program.client() as one:
+        async with program.client() as two:
+            assert "User-2 joined" in str(await one.recv())
+            await two.send("hello")
+            assert "hello" in str(await one.recv())
+            assert "hello" in str(await two.recv())
+        assert "User-2 left" in str(await one.recv())
+
+
+def test_what_is_imported() -> None:
+    """The command line itself imports neither loop, and no library of the prompt."""
+    code = "import sys, hubbub.apps.cli; print(*sys.modules, sep='\\n')"
+    answer = finished(command=(sys.executable, "-c", code))
+    modules = set(answer.stdout.split())
+    assert "hubbub.apps.serve" in modules
+    assert {"trio", "uvloop", "prompt_toolkit", "hubbub.transports.asyncio"} & modules == set()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "hubbub serve chat --transport trio",
+        "hubbub serve chat --unix chat.sock --trusted-proxy unix",
+    ],
+)
+def test_a_command_of_the_docs(command: str, tmp_path: Path) -> None:
+    """The server says where it listens, and ends with 0 when asked to."""
+    _, *arguments = command.split()
+    # The last --port counts, so that the tests can share a machine.
+    free = [] if "--unix" in arguments else ["--port", "0"]
+    with subprocess.Popen(
+        [*HUBBUB, *arguments, *free],
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert " listens on " in process.stdout.readline()
+        finally:
+            process.terminate()
+        assert process.wait(timeout=20) == 0
+
+
 async def test_early_frames() -> None:
     """A message in the same segment as the request is answered."""
     async with serving("echo") as program:
         peer = await _raw(program)
-        peer.send(request() + text("early"))
+        await peer.send(request() + text("early"))
         await peer.read_head()
         assert (await peer.read_frame()).payload == b"early"
         await peer.close()

@@ -52,12 +52,42 @@ COMMANDS: dict[str, str] = {
         ),
         "tests/docs/test_commands.py::test_a_command_that_serves",
     ),
+    **dict.fromkeys(
+        (
+            "hubbub serve chat --transport trio",
+            "hubbub serve chat --unix chat.sock --trusted-proxy unix",
+        ),
+        "tests/apps/test_cli.py::test_a_command_of_the_docs",
+    ),
+    "hubbub connect localhost:8765": "tests/apps/test_prompt.py::test_the_command_of_the_docs",
+    **dict.fromkeys(
+        (
+            r"printf 'one\ntwo\n' | hubbub connect localhost:8765 > answers.txt",
+            "hubbub connect localhost:8765 --wait inf < /dev/null > feed.txt",
+            r"printf '00 ff 7a\n' | hubbub connect localhost:8765 --binary",
+            "hubbub connect wss://localhost:8765/feed --ca ca.pem --header 'X-Token: TOKEN'",
+        ),
+        "tests/apps/test_connect.py::test_a_command_of_the_docs",
+    ),
     "hubbub serve --help": "tests/docs/test_commands.py::test_the_command_that_helps",
     "python tests/conformance/run.py": (
         "tests/conformance/test_command.py::test_an_echo_server_passes"
     ),
-    "python tests/conformance/run.py --share": (
-        "tests/conformance/test_share.py::test_the_share_passes"
+    **dict.fromkeys(
+        (
+            "python tests/conformance/run.py --share --at-once 4",
+            "python tests/conformance/run.py --side client --transport trio --fast-path on",
+        ),
+        "tests/conformance/test_share.py::test_the_share_passes",
+    ),
+    "python docs/examples/tutorial/asyncio/echo_server.py 8765": (
+        "tests/docs/test_tutorial.py::test_echo_server"
+    ),
+    "python docs/examples/tutorial/asyncio/client.py 8765": (
+        "tests/docs/test_tutorial.py::test_client"
+    ),
+    "uvicorn --app-dir docs/examples fastapi_lifespan:app": (
+        "tests/docs/test_fastapi.py::test_fastapi_lifespan"
     ),
     "python tests/benchmarks/run.py": "tests/benchmarks/test_form.py::test_the_command",
     "python tests/fuzz/run.py --inputs 1000000": (
@@ -70,11 +100,24 @@ EXAMPLES: dict[str, str] = {
     "examples/selectors_server.py": (
         "tests/docs/test_examples.py::test_the_selectors_server_serves_real_clients"
     ),
+    "examples/fastapi_lifespan.py": "tests/docs/test_fastapi.py::test_fastapi_lifespan",
+    **{
+        f"examples/tutorial/{loop}/{name}.py": f"tests/docs/test_tutorial.py::test_{name}"
+        for loop in ("asyncio", "trio")
+        for name in (
+            "auth_server",
+            "chat_server",
+            "client",
+            "echo_server",
+            "notification_server",
+            "robust_server",
+        )
+    },
 }
 
 RUN = {"python", "pycon", "console"}
 SHOWN = {"css", "html", "http", "ini", "javascript", "json", "nginx", "sql", "text", "toml", "yaml"}
-DIRECTIVES = {"automodule", "eval-rst", "toctree"}
+DIRECTIVES = {"automodule", "eval-rst", "literalinclude", "toctree"}
 
 FILE_COMMENT = re.compile(r"<!-- file: (\S+) -->")
 
@@ -176,6 +219,8 @@ def execute(blocks: list[Block], tmp_path: Path) -> subprocess.CompletedProcess[
     return subprocess.run(
         [sys.executable, "-W", "error", *how, str(program)],
         cwd=tmp_path,
+        # A page that connects to itself goes there straight, whatever is set here.
+        env={name: os.environ[name] for name in os.environ if not name.lower().endswith("_proxy")},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -6,18 +6,46 @@ import pytest
 
 import hubbub.core
 import hubbub.transports.asyncio
+import hubbub.transports.exceptions
+import hubbub.transports.trio
 from support.tree import ROOT
 
-DIRECTIVE = re.compile(r"^\.\. auto(?:class|function|data|exception):: (\w+)$", re.MULTILINE)
+DIRECTIVE = re.compile(
+    r"^\.\. (?:auto(?:class|function|data|exception)|py:data):: (\w+)$", re.MULTILINE
+)
 
-PAGES = [
-    ("core.md", set(hubbub.core.__all__) - {"Link", "End"}),  # those stand in their module
-    ("asyncio.md", set(hubbub.transports.asyncio.__all__)),
-]
+EXCEPTIONS = set(hubbub.transports.exceptions.__all__)
+
+# They stand for their arguments, which `serve` and `connect` of either loop take.
+BASES = {"BaseServer", "BaseConnect"}
 
 
-@pytest.mark.parametrize(("page", "public"), PAGES)
-def test_the_reference_names_what_is_public(page: str, public: set[str]) -> None:
-    """A page of the reference has each exported name once, and no other."""
-    found = DIRECTIVE.findall((ROOT / "docs" / "reference" / page).read_text())
-    assert sorted(found) == sorted(public)
+def named(page: str) -> list[str]:
+    """What a page of the reference describes."""
+    return DIRECTIVE.findall((ROOT / "docs" / "reference" / page).read_text())
+
+
+def exported(module: object) -> set[str]:
+    """What an adapter exports, without the exceptions, which have a page of their own."""
+    return set(getattr(module, "__all__", ())) - EXCEPTIONS - {"exceptions"}
+
+
+@pytest.mark.parametrize(
+    ("pages", "public"),
+    [
+        (["core.md"], set(hubbub.core.__all__) - {"Link", "End"}),  # those stand in their module
+        (["asyncio.md", "shared.md"], exported(hubbub.transports.asyncio) | BASES),
+        (["trio.md", "shared.md"], exported(hubbub.transports.trio) | BASES),
+        (["exceptions.md"], EXCEPTIONS),
+    ],
+)
+def test_the_reference_names_what_is_public(pages: list[str], public: set[str]) -> None:
+    """The pages for a module have each exported name once, and no other."""
+    assert sorted(name for page in pages for name in named(page)) == sorted(public)
+
+
+def test_what_both_loops_share_is_one_object() -> None:
+    """What the page for both loops describes is the same thing in either module."""
+    for name in set(named("shared.md")) - BASES:
+        found = getattr(hubbub.transports.asyncio, name)
+        assert found is getattr(hubbub.transports.trio, name), name

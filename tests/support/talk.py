@@ -44,6 +44,12 @@ class Talker:
         self._closes = close
         self._opened = False
 
+    @property
+    def heard(self) -> tuple[list[Event], list[Event]]:
+        """The events, pongs apart: these are answered sooner where a message came in the same piece."""
+        pongs: list[Event] = [event for event in self.events if isinstance(event, Pong)]
+        return [event for event in self.events if not isinstance(event, Pong)], pongs
+
     def __call__(self, now: float) -> None:
         """Take every event, and act."""
         while (event := self.ws.next_event()) is not None:

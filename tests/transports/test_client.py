@@ -158,11 +158,12 @@ async def test_another_place_than_the_uris(net: Net) -> None:
 
     async with serving(net, handler) as server:
         host, port = address(server)
-        for uri, place in [
+        places: list[tuple[str, dict[str, Any]]] = [
             ("ws://example.com:81/", {"host": host, "port": port}),
             (f"ws://example.com:{port}/", {"host": host}),
             (f"ws://{host}/", {"port": port}),
-        ]:
+        ]
+        for uri, place in places:
             async with net.connect(uri, proxy=None, **place) as connection:
                 assert connection.remote_address == (host, port)
                 await connection.send("x")

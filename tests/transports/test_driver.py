@@ -279,7 +279,7 @@ async def test_a_link_that_raises(net: Net, thing: str, caplog: pytest.LogCaptur
             await echo(connection)
             return
         await connection.recv()
-        connection.socket.link = Faulty(connection.socket.link, thing)  # type: ignore[assignment]
+        connection.socket.link = Faulty(connection.socket.link, thing)
         armed.set()
         try:
             await echo(connection)

@@ -113,7 +113,7 @@ WRONG: list[tuple[dict[str, Any], type[Exception]]] = [
     ({"max_siez": 5}, TypeError),
     ({"max_size": "5"}, ValueError),
     ({"max_size": 0}, ValueError),
-    ({"max_queue": (16, 4)}, LocalProtocolError),
+    ({"max_queue": (16, 4)}, ValueError),
     ({"compression": "gzip"}, ValueError),
     ({"subprotocols": "chat"}, TypeError),
     ({"subprotocols": ["a b"]}, LocalProtocolError),

@@ -108,7 +108,13 @@ async def test_the_clients_address(
         _say_who,
         trusted_proxies=("127.0.0.1", "unix"),
     ) as place:
-        forgeries = ([], ["192.0.2.1"], ["192.0.2.1, 127.0.0.1"], ["127.0.0.1"], ["unix, ::1"])
+        forgeries: tuple[list[str], ...] = (
+            [],
+            ["192.0.2.1"],
+            ["192.0.2.1, 127.0.0.1"],
+            ["127.0.0.1"],
+            ["unix, ::1"],
+        )
         for forged, secure in product(forgeries, SCHEMES):
             headers = [("X-Forwarded-For", value) for value in forged]
             async with place.client(secure=secure, additional_headers=headers) as client:

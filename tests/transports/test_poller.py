@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 import pytest
@@ -15,13 +15,13 @@ from hypothesis import strategies as st
 from hubbub.transports.poller import READ, WRITE, EpollPoller, Poller, SelectorPoller, make_poller
 from support.loops import descriptors
 
-KINDS = {"epoll": EpollPoller, "selector": SelectorPoller}
+KINDS: dict[str, Callable[[], Poller]] = {"epoll": EpollPoller, "selector": SelectorPoller}
 
 
 @pytest.fixture(params=KINDS)
 def poller(request: pytest.FixtureRequest) -> Iterator[Poller]:
     """Each of them."""
-    made: Poller = KINDS[request.param]()
+    made = KINDS[request.param]()
     yield made
     made.close()
 
@@ -177,7 +177,7 @@ def test_closing(sockets: Sockets) -> None:
     """A closed poller leaves no descriptor, and the sockets are as they were."""
     for make in KINDS.values():
         before = descriptors()
-        poller: Poller = make()
+        poller = make()
         assert descriptors() == before + 1
         assert poller.fileno() >= 0
         poller.watch(sockets[0].fileno(), 0, READ)

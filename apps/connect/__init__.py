@@ -1,0 +1,1 @@
+"""`hubbub connect`: a client for people at a terminal, and for pipes."""

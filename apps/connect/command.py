@@ -1,0 +1,137 @@
+"""`hubbub connect`: its options."""
+
+import re
+import ssl
+from typing import Annotated, Any
+
+import typer
+
+from ...core.errors import LocalProtocolError
+from ...core.handshake import ClientOptions
+from ...core.http import encode_headers
+from ...core.limits import Limits
+from ...core.uri import InvalidURI, parse_uri
+from ..failure import Failure
+from ..options import MaxSize, PingInterval, limits_of
+
+__all__ = ["connect"]
+
+_LIMITS = Limits()
+
+Url = Annotated[
+    str, typer.Argument(help="ws:// or wss://; ws:// if there is neither.", show_default=False)
+]
+Binary = Annotated[
+    bool, typer.Option("--binary", help="Send binary messages, typed as hex digits: 00 ff 7a.")
+]
+Header = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="'NAME: VALUE'", help="Add it to the request. May be repeated.", show_default=False
+    ),
+]
+Subprotocol = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME",
+        help="Offer it; the first is preferred. May be repeated.",
+        show_default=False,
+    ),
+]
+Origin = Annotated[
+    str | None, typer.Option(metavar="ORIGIN", help="Send this Origin, as a page there would.")
+]
+Ca = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="Trust these CAs (PEM) instead of the system's."),
+]
+Timeout = Annotated[
+    float, typer.Option(metavar="SECONDS", help="For the opening handshake; 0 waits for ever.")
+]
+Wait = Annotated[
+    float,
+    typer.Option(
+        metavar="SECONDS",
+        help="Piped: silence after the end of the input that ends the connection; inf: none does.",
+    ),
+]
+
+
+def connect(
+    url: Url,
+    binary: Binary = False,
+    header: Header = None,
+    subprotocol: Subprotocol = None,
+    origin: Origin = None,
+    ca: Ca = None,
+    timeout: Timeout = _LIMITS.open_timeout or 0,
+    ping_interval: PingInterval = _LIMITS.ping_interval or 0,
+    max_size: MaxSize = _LIMITS.max_size or 0,
+    wait: Wait = 1.0,
+) -> int:
+    """Talk to a server: at a terminal with a prompt, in a pipe line by line."""
+    # Here, because asyncio and what builds on it are not needed for --help.
+    from ...transports.asyncio import connect as connecting
+    from .session import Session, tell
+
+    if not wait >= 0:
+        raise typer.BadParameter(f"--wait={wait}: must be a number of at least 0, or inf")
+    limits = limits_of(
+        {
+            "ping_interval": ping_interval or None,
+            "open_timeout": timeout or None,
+            "max_size": max_size,
+        },
+        {"open_timeout": "timeout"},
+    )
+    uri = _uri(url)
+    try:
+        parsed = parse_uri(uri)
+        encode_headers([("Origin", origin or "")])  # nobody else looks at it before it is sent
+        options = ClientOptions(
+            host=parsed.host_header,
+            limits=limits,
+            subprotocols=tuple(subprotocol or ()),
+            origin=origin,
+        )
+        keywords: dict[str, Any] = {"additional_headers": [_header(line) for line in header or ()]}
+        if ca is not None:
+            if not parsed.secure:
+                raise typer.BadParameter("--ca needs a wss:// URL: without TLS nothing is checked")
+            keywords["ssl"] = _context(ca)
+        made = connecting(uri, options=options, **keywords)
+    except (InvalidURI, LocalProtocolError) as error:
+        raise typer.BadParameter(str(error)) from error
+    if uri != url and "://" in url:
+        tell(
+            f"WebSocket has schemes of its own: taking {url.partition(':')[0]}:// as {parsed.scheme}://"
+        )
+    return Session(made, binary=binary, wait=wait).run()
+
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+
+
+def _uri(url: str) -> str:
+    """What was meant: people copy addresses from browsers, and leave schemes out."""
+    match = _SCHEME.match(url)
+    if match is None:
+        return f"ws://{url}"
+    return f"ws{url[4:]}" if match[1].lower() in ("http", "https") else url
+
+
+def _header(line: str) -> tuple[str, str]:
+    name, colon, value = line.partition(":")
+    if not colon or not name:
+        # Not shown: what was forgotten may be the name, and the value a secret.
+        raise typer.BadParameter("--header must be written 'Name: value'")
+    return name, value.strip(" \t")
+
+
+def _context(ca: str) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except ssl.SSLError as error:
+        raise Failure(f"--ca {ca}: not a PEM file with certificates") from error
+    except OSError as error:
+        raise Failure(f"--ca {ca}: {error.strerror}") from error

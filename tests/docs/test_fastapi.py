@@ -1,0 +1,90 @@
+"""The example that stands beside FastAPI, in uvicorn."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import signal
+import socket
+import struct
+import sys
+from http.client import HTTPConnection
+from typing import Any
+
+import pytest
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+
+from support.programs import STARTING, STOPPING
+from support.tree import ROOT
+
+EXAMPLES = ROOT / "docs" / "examples"
+
+
+async def line_with(stream: asyncio.StreamReader, text: str) -> str:
+    """The first line with this text."""
+    async with asyncio.timeout(STARTING):
+        while text not in (line := (await stream.readline()).decode()):
+            assert line, f"no line with {text!r}"
+    return line
+
+
+def post(port: int, news: dict[str, Any]) -> Any:
+    """Post to the app; its answer."""
+    connection = HTTPConnection("127.0.0.1", port, timeout=STOPPING)
+    try:
+        headers = {"Content-Type": "application/json"}
+        connection.request("POST", "/news", json.dumps(news), headers)
+        response = connection.getresponse()
+        return response.status, json.loads(response.read())
+    finally:
+        connection.close()
+
+
+async def test_fastapi_lifespan() -> None:
+    """A POST reaches every peer, the app's pages may connect, and all are told 1001 at the end."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "uvicorn", "--app-dir", EXAMPLES, "fastapi_lifespan:app"),
+        *("--port", "0", "--no-use-colors"),
+        env={"WS_PORT": "0"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        url = (await line_with(process.stdout, "ws://")).split()[-1]
+        running = await line_with(process.stderr, "Uvicorn running on ")
+        found = re.search(r"http://\S+:(\d+)", running)
+        assert found is not None
+        port = int(found[1])
+
+        def told(text: str) -> Any:
+            return asyncio.to_thread(post, port, {"text": text})
+
+        assert await told("nobody") == (200, {"told": 0})
+        page = "http://localhost:8000"
+        async with connect(url, proxy=None) as one, connect(url, origin=page, proxy=None) as two:  # type: ignore[arg-type]
+            assert await told("hello") == (200, {"told": 2})
+            assert await one.recv() == await two.recv() == "hello"
+            async with connect(url, proxy=None) as three:
+                await three.send("a word, which nobody wants")
+            sock = two.transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            two.transport.abort()
+            await (await one.ping())  # the server has had a turn since
+            assert await told("still there") == (200, {"told": 1})
+            assert await one.recv() == "still there"
+            with pytest.raises(InvalidStatus):
+                await connect(url, origin="https://elsewhere.example", proxy=None)  # type: ignore[arg-type]
+            process.send_signal(signal.SIGTERM)
+            with pytest.raises(ConnectionClosed):
+                await one.recv()
+            assert (one.close_code, one.close_reason) == (1001, "")
+        await asyncio.wait_for(process.wait(), STOPPING)
+        assert "Application shutdown complete" in (await process.stderr.read()).decode()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
