@@ -51,7 +51,7 @@ __all__ = ["BaseConnect"]
 default_logger = logging.getLogger("hubbub.client")
 
 MAX_REDIRECTS: Final = 10
-"""As in `websockets`."""
+"""Redirects that are followed for one connection."""
 
 _REDIRECTS: Final = frozenset({300, 301, 302, 303, 307, 308})
 _CREDENTIALS: Final = frozenset({"authorization", "cookie", "proxy-authorization"})
@@ -116,8 +116,8 @@ class BaseConnect(ABC):
         limits: any field of `Limits`, such as `max_size` or `open_timeout`.
 
     Raises:
-        InvalidURI: it can't be understood.
-        TypeError: an unknown keyword.
+        InvalidURI: it can't be understood, or the proxy's (`InvalidProxy`).
+        TypeError: an unknown keyword, or `ssl` is no context.
         ValueError: a keyword's value can't work.
         LocalProtocolError: so for those that go into the request.
     """
@@ -139,7 +139,7 @@ class BaseConnect(ABC):
         sock: stdlib_socket.socket | None = None,
         path: str | os.PathLike[str] | None = None,
         ssl: stdlib_ssl.SSLContext | Literal[True] | None = None,
-        proxy_ssl: stdlib_ssl.SSLContext | None = None,
+        proxy_ssl: stdlib_ssl.SSLContext | Literal[True] | None = None,
         server_hostname: str | None = None,
         host: str | None = None,
         port: int | None = None,
@@ -181,10 +181,12 @@ class BaseConnect(ABC):
         self._sock = sock
         self._path = path
         for name, context in (("ssl", ssl), ("proxy_ssl", proxy_ssl)):
-            if context not in (None, True) and not isinstance(context, stdlib_ssl.SSLContext):
+            if not (
+                context is None or context is True or isinstance(context, stdlib_ssl.SSLContext)
+            ):  # pyright: ignore[reportUnnecessaryIsInstance]
                 raise TypeError(f"{name}={context!r}: give an ssl.SSLContext, or leave it out")
         self._ssl = None if ssl is True else ssl
-        self._proxy_ssl = proxy_ssl
+        self._proxy_ssl = None if proxy_ssl is True else proxy_ssl
         self._server_hostname = server_hostname
         self._host = host
         self._port = port

@@ -117,12 +117,15 @@ class Connection:
 
     @property
     def ssl_object(self) -> stdlib_ssl.SSLObject | None:
-        """What knows of TLS, for example the peer's certificate; None without TLS."""
+        """What knows of TLS with the peer, for example its certificate; None without TLS.
+
+        TLS with a proxy on the way is not told of.
+        """
         found: stdlib_ssl.SSLObject | None = None
         link: object = self.socket.link
         while isinstance(link, (TLSLink, TunnelLink)):
-            if isinstance(link, TLSLink):
-                found = link.ssl_object
+            # What is outside a tunnel is the proxy's.
+            found = link.ssl_object if isinstance(link, TLSLink) else None
             link = link.inner
         return found
 

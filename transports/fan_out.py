@@ -24,7 +24,8 @@ def broadcast(
 
     Returns:
         The connections that were skipped, because more than `write_limit` bytes wait for their peer,
-        because a message in fragments is under way, or because they are closing.
+        because a message in fragments is under way, because they are closing, or because they are a
+        client's.
 
     Raises:
         LocalProtocolError: text with a lone surrogate.

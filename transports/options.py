@@ -93,7 +93,7 @@ def _changed_limits(limits: Limits, keywords: LimitKeywords) -> Limits:
         if name not in limits.__struct_fields__:
             raise TypeError(f"unexpected keyword {name!r}")
     for name in ("max_size", "max_queue", "write_limit"):
-        if isinstance(given.get(name), tuple):
+        if isinstance(given.get(name), (tuple, list)):
             raise ValueError(  # noqa: TRY004 - as for the other values
                 f"{name}={given[name]!r}: give one number, of the whole"
             )

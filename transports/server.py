@@ -86,7 +86,7 @@ class BaseServer(ABC):
         limits: any field of `Limits`, such as `max_size` or `ping_interval`.
 
     Raises:
-        TypeError: the handler can't be called, or a keyword is unknown.
+        TypeError: the handler can't be called, `ssl` is no context, or a keyword is unknown.
         ValueError: a keyword's value can't work.
         LocalProtocolError: so for those that go into the handshake.
     """
@@ -504,6 +504,8 @@ def _origins(origins: Origins | Unset) -> Any:
         raise TypeError(f"origins={origins!r}: give a list of origins, 'same-host' or None")
     if origins is None or isinstance(origins, (Unset, str)):
         return origins
+    if not isinstance(origins, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"origins={origins!r}: give a list of origins, 'same-host' or None")
     for origin in cast("Sequence[object]", origins):
         if not isinstance(origin, str | None):
             raise TypeError(f"origins: {origin!r}: give text; patterns are not taken")

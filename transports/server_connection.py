@@ -76,7 +76,7 @@ class ServerConnection(Connection):
 
 
 Handler = Callable[[Any], Awaitable[None]]
-"""A coroutine function that takes a `ServerConnection`."""
+"""A coroutine function that takes a `ServerConnection`, or what returns an awaitable."""
 
 ProcessRequest = Callable[[Any, Request], Awaitable[Response | None] | Response | None]
 """Called with the connection and its request; may refuse it with a response."""

@@ -6,6 +6,7 @@ import os
 import re
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 from run import find_nginx
 
+from hubbub.transports.asyncio import unix_connect
 from hubbub.transports.exceptions import InvalidStatus
 from support.certificates import Certificate, make_certificate
 from support.net import Connection, Net
@@ -132,3 +134,50 @@ async def test_the_address_is_not_told(net: Net, certificate: Certificate, tmp_p
         with deployed(tmp_path, certificate, "X-Forwarded-For") as url:
             async with through(net, url, certificate) as connection:
                 assert await connection.recv() == "''"
+
+
+def served_as_by_systemd(path: Path) -> subprocess.Popen[bytes]:
+    """Listen on a path, and start a server that has the socket as its descriptor 3."""
+    (block,) = re.findall("```python\n(import socket\n.*?)```", PAGE, re.DOTALL)
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(path))
+        listening.listen()
+        program = f"""
+import asyncio
+import os
+
+from hubbub.transports.asyncio import serve
+
+os.dup2({listening.fileno()}, 3)
+{block}
+
+async def main():
+    done = asyncio.Event()
+
+    async def who(connection):
+        await connection.send("hello")
+        done.set()
+
+    async with serve(who, sock=handed_over(), trusted_proxies=["unix"]):
+        await done.wait()
+
+
+asyncio.run(main())
+"""
+        return subprocess.Popen(
+            [sys.executable, "-c", program], pass_fds=[listening.fileno()], cwd=path.parent
+        )
+
+
+async def test_a_socket_that_was_handed_over(tmp_path: Path) -> None:
+    """It is served as the page says, and its path stays."""
+    path = tmp_path / "chat.sock"
+    process = served_as_by_systemd(path)
+    try:
+        async with unix_connect(path) as connection:
+            assert await connection.recv() == "hello"
+        assert process.wait(20) == 0
+        assert path.exists()
+    finally:
+        process.kill()
+        process.wait()

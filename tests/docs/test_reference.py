@@ -27,7 +27,8 @@ def named(page: str) -> list[str]:
 
 def exported(module: object) -> set[str]:
     """What an adapter exports, without the exceptions, which have a page of their own."""
-    return set(getattr(module, "__all__", ())) - EXCEPTIONS - {"exceptions"}
+    names: list[str] = getattr(module, "__all__", [])
+    return set(names) - EXCEPTIONS - {"exceptions"}
 
 
 @pytest.mark.parametrize(

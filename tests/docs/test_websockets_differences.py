@@ -242,11 +242,11 @@ async def test_loggers(net: Net) -> None:
 async def test_a_subclass_of_our_connections(net: Net) -> None:
     """Either side can have a class of its own, whose constructor is not that of `websockets`."""
 
-    class Server(net.ServerConnection):  # type: ignore[name-defined, misc]
+    class Server(net.ServerConnection):  # type: ignore[misc]
         async def shout(self, text: str) -> None:
             await self.send(text.upper())
 
-    class Client(net.ClientConnection):  # type: ignore[name-defined, misc]
+    class Client(net.ClientConnection):  # type: ignore[misc]
         async def heard(self) -> str:
             return str(await self.recv())
 
@@ -272,7 +272,7 @@ async def test_proxies(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
     """SOCKS is not spoken; what can't be used is an `InvalidURI` too, and told where it is from."""
     assert net.connect("ws://example.com", proxy="http://example.com:3128")
     assert issubclass(InvalidProxy, net.InvalidURI)
-    with pytest.raises(InvalidProxy, match="http:// or https://$"):
+    with pytest.raises(InvalidProxy, match=r"http:// or https://$"):
         net.connect("ws://example.com", proxy="socks5://example.com")
     for name in ("no_proxy", "NO_PROXY", "ws_proxy", "WS_PROXY"):
         monkeypatch.delenv(name, raising=False)
@@ -311,9 +311,9 @@ async def test_tls_takes_a_context(net: Net) -> None:
     for name in ("ssl", "proxy_ssl"):
         assert net.connect("wss://example.com", **{name: ssl.create_default_context()})
         for wrong in (False, "cert.pem"):
-            with pytest.raises(TypeError, match=f"^{name}="):
+            with pytest.raises(TypeError, match=rf"^{name}="):
                 net.connect("wss://example.com", **{name: wrong})
-    with pytest.raises(TypeError, match="^ssl="):
+    with pytest.raises(TypeError, match=r"^ssl="):
         net.serve(echo, port=0, ssl=True)
     async with serving(net, echo) as server:
         host, port = server.sockets[0].getsockname()

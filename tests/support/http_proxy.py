@@ -70,7 +70,12 @@ class HttpProxy:
                 return
         host, _, port = lines[0].split()[1].rpartition(":")
         place = self.where or (host.strip("[]"), int(port))
-        async with await anyio.connect_tcp(*place) as server, anyio.create_task_group() as tasks:
+        try:
+            server = await anyio.connect_tcp(*place)
+        except OSError:
+            await client.send(head("HTTP/1.1 502 Nowhere", [("Content-Length", "0")]))
+            return
+        async with server, anyio.create_task_group() as tasks:
             await client.send(head("HTTP/1.1 200 Connection established", [("Via", "us")]))
             tasks.start_soon(self._pass_on, client, server)
             await self._pass_back(server, client)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
 from importlib import import_module
-from types import ModuleType
 from typing import Any, TypeAlias
 
 from hubbub.core.handshake import ServerOptions
@@ -13,7 +12,7 @@ from hubbub.transports.asyncio import Handler, Server, ServerConnection
 
 __all__ = ["Connection", "Handler", "Net", "Server", "adapter", "address", "serving", "url"]
 
-Net: TypeAlias = ModuleType
+Net: TypeAlias = Any
 """`hubbub.transports.asyncio` or `hubbub.transports.trio`: both have the same names."""
 
 Connection: TypeAlias = ServerConnection
@@ -22,7 +21,8 @@ Connection: TypeAlias = ServerConnection
 
 def adapter(backend: str) -> Net:
     """The adapter for a backend of `support.loops`."""
-    return import_module(f"hubbub.transports.{'trio' if backend == 'trio' else 'asyncio'}")
+    found: Net = import_module(f"hubbub.transports.{'trio' if backend == 'trio' else 'asyncio'}")
+    return found
 
 
 def serving(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from typing import Any
 
 import pytest
 
@@ -83,7 +84,7 @@ async def test_a_server_that_is_cancelled_once_says_goodbye(net: Net) -> None:
             opened.set_result(server.sockets[0].getsockname())
             await asyncio.get_running_loop().create_future()
 
-    servers: list[object] = []
+    servers: list[Any] = []
     task = asyncio.create_task(serve_for_ever())
     await opened
     (server,) = servers

@@ -1,28 +1,25 @@
-"""What all sockets of a loop share: turns, slices, the alarm; and what is left when the last is gone."""
+"""What all sockets of a loop share: turns, slices, the alarm; and what an error costs."""
 
 from __future__ import annotations
 
-import resource
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from typing import Any
+from typing import Any, cast
 
 import anyio
 import pytest
 
 from hubbub.apps.echo import echo
-from hubbub.core import Limits, Requested, Response, ServerOptions, WebSocket
+from hubbub.core import Requested, Response, ServerOptions, WebSocket
 from hubbub.transports.asyncio import ServerConnection
-from hubbub.transports.driver import Driver
 from hubbub.transports.poller import READ
 from hubbub.transports.simulated import seeded_entropy
 from hubbub.transports.socket_link import SocketLink
 from support.clients import client
 from support.hand_driver import HandClock, HandDriver
-from support.loops import descriptors, running, until
-from support.net import Net, Server, serving, url
+from support.net import Net
 from support.peers import raw_peer
 from support.wire import request, text
 
@@ -279,7 +276,7 @@ async def test_a_link_that_raises(net: Net, thing: str, caplog: pytest.LogCaptur
             await echo(connection)
             return
         await connection.recv()
-        connection.socket.link = Faulty(connection.socket.link, thing)
+        connection.socket.link = cast("Any", Faulty(connection.socket.link, thing))
         armed.set()
         try:
             await echo(connection)
@@ -307,77 +304,3 @@ async def test_a_link_that_raises(net: Net, thing: str, caplog: pytest.LogCaptur
     assert time.monotonic() - began < 0.9
     lines = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
     assert lines == ["a connection is dropped after an internal error"]
-
-
-# Beginning and ending.
-
-
-def _driver(server: Server) -> Driver:
-    assert server._driver is not None
-    return server._driver
-
-
-async def test_one_driver_for_all(net: Net) -> None:
-    """Servers and clients of a loop share one; a clock of one's own makes another."""
-    async with (
-        serving(net, echo) as one,
-        serving(net, echo) as two,
-        net.serve(echo, "127.0.0.1", 0, clock=time.monotonic) as other,
-        net.connect(url(one), proxy=None) as connection,
-    ):
-        assert _driver(one) is _driver(two) is connection.driver
-        assert _driver(other) is not _driver(one)
-
-
-@pytest.mark.parametrize("clock", [None, time.monotonic], ids=["the loop's", "one of its own"])
-async def test_it_ends_and_begins_again(net: Net, clock: Any) -> None:
-    """With the last socket the driver ends: no descriptor and no task is left; the next begins anew."""
-    seen: list[Driver] = []
-    before = descriptors(), len(running())
-    for _ in range(3):
-        async with net.serve(echo, "127.0.0.1", 0, clock=clock) as server:
-            connection = await net.connect(url(server), proxy=None, clock=clock).__aenter__()
-            seen.append(_driver(server))
-        # The client's side may outlive the server.
-        await connection.wait_closed()
-        await until(lambda: (descriptors(), len(running())) == before, 3)
-        assert seen[-1].stopped
-    assert len(set(map(id, seen))) == 3
-
-
-async def test_it_goes_on_for_the_last_socket(net: Net) -> None:
-    """A connection keeps its driver while servers and connections around it come and go."""
-    async with serving(net, echo) as far:
-        connection = await net.connect(url(far), proxy=None).__aenter__()
-        for _ in range(3):
-            async with serving(net, echo) as near, net.connect(url(near), proxy=None) as other:
-                assert other.driver is connection.driver
-        assert not connection.driver.stopped
-        await connection.send("x")
-        assert await connection.recv() == "x"
-        await connection.close()
-
-
-async def test_keepalive_goes_on_after_a_pause(net: Net) -> None:
-    """The alarm of a driver that begins anew is its own: pings go on in each."""
-    for _ in range(2):
-        async with serving(net, echo, Limits(ping_interval=0.03)) as server, client(server) as peer:
-            (connection,) = server.connections
-            await until(lambda connection=connection: connection.latency > 0)  # type: ignore[misc]
-            await peer.send("x")
-            assert await peer.recv() == "x"
-
-
-async def test_no_descriptor_for_the_poller(net: Net) -> None:
-    """Where none is left a server can't begin: it says so, and gives its sockets back."""
-    sock = socket.create_server(("127.0.0.1", 0))
-    before = descriptors(), len(running())
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
-    try:
-        with pytest.raises(OSError, match="Too many open files"):
-            await net.serve(echo, sock=sock).__aenter__()
-    finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    assert sock.fileno() == -1
-    assert (descriptors(), len(running())) == (before[0] - 1, before[1])

@@ -93,7 +93,7 @@ async def test_a_handler_that_does_not_read_still_sends_and_answers_pings(net: N
 
 async def test_a_peer_that_does_not_read_makes_send_wait(net: Net) -> None:
     """`send` waits for the peer to take what was sent, and the deadline of writing ends the wait."""
-    ended: Mailbox[tuple[float, Exception]] = Mailbox()
+    ended: Mailbox[tuple[float, Any]] = Mailbox()
     sent = 0
 
     async def handler(connection: Connection) -> None:

@@ -83,6 +83,14 @@ async def test_an_ipv6_server(net: Net) -> None:
     assert proxy.asked == [f"CONNECT [::1]:{port} HTTP/1.1"]
 
 
+async def test_another_place_than_the_uris(net: Net) -> None:
+    """`host` and `port` say where the tunnel leads, as they say where to connect without one."""
+    async with serving(net, echo) as server, proxying() as proxy:
+        host, port = address(server)
+        await _said(net, "ws://nothing.invalid/", host=host, port=port, proxy=proxy.url())
+    assert proxy.asked == [f"CONNECT {host}:{port} HTTP/1.1"]
+
+
 async def test_a_user(net: Net) -> None:
     """The user and password of the proxy's URL are sent, decoded; wrong ones raise InvalidProxyStatus."""
     async with (
@@ -110,7 +118,7 @@ async def test_a_refusal(net: Net, status: int) -> None:
             with pytest.raises(net.exceptions.InvalidProxyStatus, match=str(status)) as caught:
                 await _said(net, "ws://nothing.invalid/", proxy=proxy.url())
             assert caught.value.response.body == b"no"
-        await until(lambda: descriptors() == before)
+        await until(lambda: descriptors() <= before)
     assert len(proxy.asked) == 2
 
 
@@ -139,7 +147,7 @@ async def test_a_silent_proxy(net: Net) -> None:
             before = descriptors()
             with pytest.raises(TimeoutError):
                 await _said(net, "ws://nothing.invalid/", proxy=proxy.url(), open_timeout=0.1)
-        await until(lambda: descriptors() == before)
+        await until(lambda: descriptors() <= before)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +172,7 @@ async def test_a_proxy_that_dies_while_the_connection_opens(
                 with pytest.raises((OSError, net.exceptions.InvalidMessage)) as caught:
                     await connect.__aenter__()
                 assert connect.judge(caught.value) is None
-            await until(lambda: descriptors() == before)
+            await until(lambda: descriptors() <= before)
 
 
 async def test_a_proxy_that_dies_in_the_middle(net: Net) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import anyio
 import anyio.lowlevel
 import pytest
@@ -131,7 +133,7 @@ async def test_cancelling_recv_between_fragments_loses_nothing(net: Net, again: 
 
 async def test_async_for_ends_with_the_connection(net: Net) -> None:
     """The loop over messages ends when the peer closes well, and raises when it does not."""
-    ended: Mailbox[Exception | None] = Mailbox()
+    ended: Mailbox[Any] = Mailbox()
 
     async def handler(connection: Connection) -> None:
         try:

@@ -172,6 +172,7 @@ def test_the_deadline() -> None:
     tunnel = _tunnelled(client.ws)
     tunnel.data_to_send(0.0)
     at = tunnel.next_timeout()
+    assert at is not None
     assert at == 10.0
     tunnel.handle_timeout(at)
     assert tunnel.end is End.CLOSE
