@@ -86,7 +86,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     other side; a peer that is gone is found sooner, by keepalive."""
 
     close_timeout: float = 10.0
-    """For the peer to answer our Close frame, or to end the stream. 10 s as in `websockets`."""
+    """For the peer to answer our Close frame, or to end the stream, from when it last took bytes. 10 s
+    as in `websockets`."""
 
     answer_timeout: float = 1.0
     """For the application to take, and answer, messages that came before a Close frame."""

@@ -13,6 +13,7 @@ What the adapter does:
     end of stream     link.receive_eof(now); error, or closed: link.connection_lost(now)
     writable          write link.data_to_send(now); obey link.end
     not writable      link.handle_timeout(now) instead, which tells the time
+    partly written    link.write_blocked(now), each time the socket takes a part
     timer             link.handle_timeout(now)
     after each        take the events, act on them; then data_to_send,
                       link.end and next_timeout() again
@@ -69,6 +70,13 @@ class Link(Protocol):
         """
         ...
 
+    def write_blocked(self, now: float) -> None:
+        """The socket took a part of what was given out, or nothing yet: the peer has until the deadlines.
+
+        Without it a peer that reads one large frame slowly looks like one that does not read.
+        """
+        ...
+
     def next_timeout(self) -> float | None:
         """When to call `handle_timeout`, or None. Ask again after every call."""
         ...
@@ -90,8 +98,8 @@ class Link(Protocol):
     def unchanged(self) -> bool:
         """Whether `wants_read`, `end` and `next_timeout` surely are as after the last `data_to_send`.
 
-        An adapter that asks before `data_to_send`, and finds nothing left to write after it, need not
-        look at the three. It may be false for nothing.
+        An adapter that asks before `data_to_send`, finds nothing left to write after it, and does not
+        itself watch for room, need not look at the three. It may be false for nothing.
         """
         ...
 

@@ -150,6 +150,11 @@ class WebSocket:
         """Whether more than `write_limit` bytes wait. A writer should then wait too."""
         return self._sender.out.size > self._write_limit
 
+    @property
+    def write_limit(self) -> int:
+        """That of the limits."""
+        return self._write_limit
+
     # Link: bytes and time in.
 
     def receive_data(self, data: bytes, now: float) -> None:
@@ -223,8 +228,10 @@ class WebSocket:
         if self._timers.stopped:
             self._sync(now)
         taken = out.take(max_bytes)
-        if taken:
-            self._timers.disarm(Timer.WRITE)
+        # The socket takes bytes again.
+        self._timers.disarm(Timer.WRITE)
+        if taken and self._timers.armed(Timer.CLOSE):
+            self._arm(Timer.CLOSE, self._options.limits.close_timeout)
         if out.size:
             self._sync(now)
         else:
@@ -232,6 +239,19 @@ class WebSocket:
             self.dirty = False
             self.unchanged = True
         return taken
+
+    def write_blocked(self, now: float) -> None:
+        """The socket took only a part of what was given out (see `Link`)."""
+        if self._closing.state is Closing.ENDED:
+            return
+        self._sync(now)
+        limits = self._options.limits
+        self._arm(Timer.WRITE, limits.write_timeout)
+        # Who still takes our last bytes can't have answered them.
+        if self._timers.armed(Timer.CLOSE):
+            self._arm(Timer.CLOSE, limits.close_timeout)
+        if self._timers.armed(Timer.DRAIN):
+            self._arm(Timer.DRAIN, self._end_timeout())
 
     def _all_taken(self, now: float) -> None:
         """Nothing waits any more: what was to happen when it has left begins."""

@@ -345,18 +345,25 @@ class BaseConnect(ABC):
             socket.lose(driver.now())
             raise
         if not isinstance(event, Accepted):
+            socket.flush_now(
+                driver.now()
+            )  # TLS may have something to say, such as whom it does not trust
             socket.lose(driver.now())
             raise _failure(event, layers, opening.lost)
-        connection = self._create_connection(
-            driver,
-            socket,
-            ws,
-            remote,
-            self._entropy,
-            options=options,
-            response=event.response,
-            logger=self.logger,
-        )
+        try:
+            connection = self._create_connection(
+                driver,
+                socket,
+                ws,
+                remote,
+                self._entropy,
+                options=options,
+                response=event.response,
+                logger=self.logger,
+            )
+        except BaseException:
+            socket.lose(driver.now())
+            raise
         connection.subprotocol = event.subprotocol
         socket.owner = connection
         socket.opened()
@@ -375,8 +382,8 @@ class BaseConnect(ABC):
             layers.append(link)
         if proxy is not None:
             tunnel = ProxyTunnel(
-                uri.host,
-                uri.port,
+                self._host if self._host is not None else uri.host,
+                self._port if self._port is not None else uri.port,
                 user=proxy.user,
                 password=proxy.password,
                 user_agent=self._agent,

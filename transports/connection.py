@@ -55,10 +55,10 @@ class Connection:
         "_receiver",
         "_remote",
         "_taken",
-        "_ws",
         "driver",
         "socket",
         "subprotocol",
+        "ws",
     )
 
     def __init__(
@@ -286,11 +286,10 @@ class Connection:
             TypeError: not a message.
             UnicodeDecodeError: bytes that are to be text are no UTF-8.
         """
-        ws = self.ws
         if self.driver.checks_cancellation:
             await self.driver.checkpoint_if_cancelled()
         # Room before too, since any number of tasks may send; another may begin a message meanwhile.
-        while self._fragmented is not None or ws.write_paused:
+        while self._fragmented is not None or self._full():
             self._check_open()
             await (self._room() if self._fragmented is None else self._fragmented.wait())
         if isinstance(message, (str, bytes, bytearray, memoryview)):
@@ -389,7 +388,7 @@ class Connection:
         receiver = self._receiver
         if receiver is not None and ws.has_event and not receiver.done():
             receiver.set_result(None)
-        if self._drained is not None and not (ws.write_paused and ws.can_send):
+        if self._drained is not None and not (self._full() and ws.can_send):
             self._drained.set()
             self._drained = None
             self.socket.room_wanted = False
@@ -436,9 +435,13 @@ class Connection:
         driver.mark(self.socket)
         return ws.write_paused
 
+    def _full(self) -> bool:
+        """Whether more than `write_limit` bytes wait, in the machine or for the socket."""
+        return self.ws.bytes_to_send + self.socket.held > self.ws.write_limit
+
     async def _room(self) -> None:
         """Wait until no more than `write_limit` bytes wait for the peer."""
-        while self.ws.write_paused:
+        while self._full():
             if self._drained is None:
                 self._drained = self.driver.event()
             self.socket.room_wanted = True

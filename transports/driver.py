@@ -21,7 +21,7 @@ Clock = Callable[[], float]
 """Seconds from any fixed origin; never goes back."""
 
 _SLICE: Final = 0.005
-"""Seconds of writing after which the loop gets a turn: a fan-out to thousands must not stop the rest."""
+"""Seconds of reading, or of writing, after which the loop gets a turn: a fan-out to thousands must not stop the rest."""
 
 _RESOLUTION: Final = 1e-3
 """Seconds by which a loop's timer may be early."""
@@ -124,6 +124,8 @@ class Driver(ABC):
         self._older: list[Watched] = []
         self._flushing = False
         self._holders = 0
+        self._unreached: list[int] = []
+        """Sockets that were ready when a slice of reading ended."""
         self.stopped = False
         """Whether it served its last socket and let go of the loop."""
 
@@ -195,11 +197,11 @@ class Driver(ABC):
     def mark(self, watched: Watched) -> None:
         """Flush it at the end of the loop's turn."""
         if not watched.marked:
+            if not self._flushing:
+                self._flush_soon()
+                self._flushing = True
             watched.marked = True
             self._dirty.append(watched)
-            if not self._flushing:
-                self._flushing = True
-                self._flush_soon()
 
     def reschedule(self, watched: Watched, at: float | None) -> None:
         """Note when it wants to be called."""
@@ -216,7 +218,19 @@ class Driver(ABC):
             return
         now = self.now()
         watched = self._watched
-        for fd, events in self._poller.ready():
+        end = now + _SLICE
+        ready = dict(self._poller.ready())
+        order = list(ready)
+        if self._unreached:
+            # They come first. The poller tells them again, but perhaps behind the same busy ones.
+            first = [fd for fd in self._unreached if fd in ready]
+            order = [*first, *(fd for fd in order if fd not in set(first))]
+            self._unreached = []
+        for at, fd in enumerate(order):
+            if at and self.now() > end:
+                self._unreached = order[at:]
+                return
+            events = ready[fd]
             one = watched.get(fd)
             if one is not None:
                 try:
@@ -253,8 +267,8 @@ class Driver(ABC):
             if now > end and at + _BATCH < len(dirty):
                 self._older = dirty[at + _BATCH :]
                 if not self._flushing:
-                    self._flushing = True
                     self._flush_soon()
+                    self._flushing = True
                 return
 
     def _expire(self) -> None:

@@ -19,10 +19,27 @@ logger = logging.getLogger("hubbub.server")
 _ACCEPTS: Final = 64
 """Sockets that are accepted in one go, so that the open ones get their turn."""
 
-_SHORTAGE: Final = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
+_PEERS: Final = frozenset(
+    getattr(errno, name)
+    for name in [
+        "ECONNABORTED",
+        "EPROTO",
+        "ENOPROTOOPT",
+        "EOPNOTSUPP",
+        "ETIMEDOUT",
+        "ENONET",
+        "ENETDOWN",
+        "ENETUNREACH",
+        "EHOSTDOWN",
+        "EHOSTUNREACH",
+        "EPERM",
+    ]
+    if hasattr(errno, name)
+)
+"""What accept(2) calls the fault of one connection. Anything else lasts, such as a lack of descriptors."""
 
 _PAUSE: Final = 1.0
-"""Seconds without accepting when descriptors or memory have run out, as in asyncio."""
+"""Seconds without accepting when that fails, for example for lack of descriptors; as in asyncio."""
 
 
 def _unix_path(sock: stdlib_socket.socket) -> tuple[Path, int] | None:
@@ -95,8 +112,8 @@ class Listener:
             except (BlockingIOError, InterruptedError):
                 return
             except OSError as error:
-                if error.errno not in _SHORTAGE:
-                    continue  # the peer left meanwhile
+                if error.errno in _PEERS:
+                    continue
                 # No traceback: it is the system's trouble, and comes when logs are read in haste.
                 logger.error(  # noqa: TRY400
                     "cannot accept: %s; trying again in %.0f s", error.strerror, _PAUSE

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from .client_connection import ClientConnection
 from .exceptions import (
+    InvalidHandshake,
     InvalidMessage,
     InvalidProxyStatus,
     InvalidStatus,
@@ -72,7 +73,10 @@ class Connections:
         while True:
             if reason is not None:
                 self._delays = self._delays or self._connect.delays()
-                await self._connect.wait(next(self._delays), reason)
+                delay = next(self._delays, None)
+                if delay is None:
+                    raise InvalidHandshake(f"no attempts are left: {reason}")
+                await self._connect.wait(delay, reason)
             try:
                 connection: ClientConnection = await self._connect.__aenter__()
             except Exception as error:

@@ -121,6 +121,8 @@ class BaseServer(ABC):
     ) -> None:
         if ssl is not None and not isinstance(ssl, stdlib_ssl.SSLContext):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError(f"ssl={ssl!r}: give an ssl.SSLContext with the server's certificate")
+        if ssl is not None and ssl.protocol is stdlib_ssl.PROTOCOL_TLS_CLIENT:
+            raise ValueError("ssl: the context is a client's; use PROTOCOL_TLS_SERVER")
         if not callable(handler):  # pyright: ignore[reportUnnecessaryComparison]
             raise TypeError(f"the handler is a {type(handler).__name__}: give a coroutine function")
         options = with_keywords(
@@ -340,8 +342,13 @@ class BaseServer(ABC):
         opening = ServerSideOpening(self, ws, address)
         link = ws if self._ssl is None else TLSLink(ws, self._ssl, server_side=True)
         opening.socket = SocketLink(driver, sock, link, opening)
+        try:
+            opening.socket.start()
+        except OSError as error:
+            sock.close()
+            self.logger.error("a connection can't be served: %s", error.strerror)  # noqa: TRY400
+            return
         self.openings.add(opening)
-        opening.socket.start()
 
     def refused(self, event: Refused) -> None:
         """For the server's own parts: a request was answered with an HTTP response."""
@@ -383,7 +390,11 @@ class BaseServer(ABC):
 
     def _begin(self, function: Callable[..., Awaitable[None]], *arguments: Any) -> None:
         self._handling += 1
-        self._context.run(self._spawn, function, *arguments)
+        try:
+            self._context.run(self._spawn, function, *arguments)
+        except BaseException:
+            self._handling -= 1
+            raise
 
     def _open(
         self, connection: ServerConnection, opening: ServerSideOpening, subprotocol: str | None
@@ -472,7 +483,7 @@ class BaseServer(ABC):
         try:
             await _awaitable(self._handler(connection))
         except Exception as error:
-            if not (isinstance(error, ConnectionClosed) and connection.state is not State.OPEN):
+            if connection.state is State.OPEN or not _only_closed(error):
                 # A handler need not catch the end of its own connection.
                 code = CloseCode.INTERNAL_ERROR
                 self.logger.exception("the handler of %s raised", remote)
@@ -491,6 +502,14 @@ class BaseServer(ABC):
     def _handled(self) -> None:
         self._handling -= 1
         self.look_if_empty()
+
+
+def _only_closed(error: BaseException) -> bool:
+    """Whether an error says nothing but that the connection is closed, in a group or alone."""
+    if isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        return group.split(ConnectionClosed)[1] is None
+    return isinstance(error, ConnectionClosed)
 
 
 def _awaitable(handling: object) -> Awaitable[None]:

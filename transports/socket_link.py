@@ -90,6 +90,11 @@ class SocketLink:
         return not self._watching & READ
 
     @property
+    def held(self) -> int:
+        """Bytes that were given out and that the socket has not taken."""
+        return 0 if self._unsent is None else len(self._unsent)
+
+    @property
     def ended(self) -> bool:
         """Whether the peer's stream ended, or the socket is closed."""
         return self._eof or self.closed
@@ -147,7 +152,7 @@ class SocketLink:
         elif self.closed:
             return None
         else:
-            unchanged = link.unchanged and not self.room_wanted
+            unchanged = link.unchanged and not (self.room_wanted or self._watching & WRITE)
             while data := link.data_to_send(now):
                 chunk = data[0] if len(data) == 1 else b"".join(data)
                 if not link.dirty:
@@ -176,6 +181,7 @@ class SocketLink:
             return
         if sent != len(data):
             self._unsent = memoryview(data)[sent:]
+            self.link.write_blocked(now)
             self._obey(self.link, now)
 
     def flush_now(self, now: float) -> None:
@@ -251,6 +257,9 @@ class SocketLink:
             self._unsent = None
             return True
         self._unsent = memoryview(data)[sent:]
+        if sent or not self._watching & WRITE:
+            self.link.write_blocked(now)
+            self._driver.mark(self)  # its deadlines moved
         return False
 
     def _finish(self, end: End, now: float) -> None:

@@ -96,6 +96,10 @@ class TLSLink:
         self._touched = True
         self.inner.handle_timeout(now)
 
+    def write_blocked(self, now: float) -> None:
+        """The socket took only a part (see `Link`)."""
+        self.inner.write_blocked(now)
+
     def next_timeout(self) -> float | None:
         """When to call `handle_timeout` (see `Link`)."""
         return self.inner.next_timeout()

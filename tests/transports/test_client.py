@@ -392,7 +392,7 @@ async def test_a_connection_of_ones_own(net: Net, caplog: pytest.LogCaptureFixtu
         connect = net.connect(
             _to(silent_port()), proxy=None, logger=logger, reconnect_delays=lambda: iter([0.0] * 9)
         )
-        with pytest.raises(RuntimeError):  # the delays are used up
+        with pytest.raises(net.InvalidHandshake, match="no attempts are left"):
             async for _ in connect:
                 pass
     assert not scope.cancelled_caught

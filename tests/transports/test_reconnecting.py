@@ -253,6 +253,20 @@ async def test_a_failure_that_stays(net: Net) -> None:
         await until(lambda: descriptors() <= before)
 
 
+async def test_delays_that_end(net: Net) -> None:
+    """Where they end it gives up, and says what the last failure was."""
+    failures: list[Exception] = []
+    connect = _again(
+        net,
+        f"ws://127.0.0.1:{silent_port()}/",
+        process_exception=failures.append,
+        reconnect_delays=lambda: iter([0.0, 0.0]),
+    )
+    with pytest.raises(net.InvalidHandshake, match="no attempts are left: ConnectionRefusedError"):
+        await anext(aiter(connect))
+    assert len(failures) == 3
+
+
 class _Mine(Exception):
     pass
 

@@ -39,6 +39,7 @@ def contexts(certificate: Certificate) -> dict[str, Contexts]:
 SIZES = st.lists(st.integers(1, 3000), min_size=1, max_size=8)
 
 
+@pytest.mark.slow
 @versions
 @in_turn
 @example(words=[("send", "x"), ("ping", b"")], sizes=[1], deflate=False)

@@ -85,6 +85,7 @@ def _joined(
     return tunnel, proxy, Joined(Side(near, client), Side(far, server), sizes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layers", ["", "server", "proxy", "server proxy"])
 @in_turn
 @example(words=[("send", "x"), ("ping", b"")], sizes=[1])

@@ -4,7 +4,7 @@ import asyncio
 import time
 from contextlib import AbstractAsyncContextManager
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, ref
 
 from ..driver import Clock, Driver, Event
 
@@ -33,8 +33,9 @@ class AsyncioDriver(Driver):
 
     def _stop(self) -> None:
         self.loop.remove_reader(self._poller.fileno())
-        if _drivers.get(self.loop) is self:
-            del _drivers[self.loop]  # it would keep the loop alive
+        known = _drivers.get(self.loop)
+        if known is not None and known() is self:
+            del _drivers[self.loop]
 
     def promise(self) -> "asyncio.Future[Any]":
         """A future."""
@@ -56,7 +57,7 @@ class AsyncioDriver(Driver):
         return asyncio.timeout(seconds)
 
 
-_drivers: "WeakKeyDictionary[asyncio.AbstractEventLoop, AsyncioDriver]" = WeakKeyDictionary()
+_drivers: "WeakKeyDictionary[asyncio.AbstractEventLoop, ref[AsyncioDriver]]" = WeakKeyDictionary()
 
 
 def driver_of_loop(clock: Clock | None) -> AsyncioDriver:
@@ -64,8 +65,10 @@ def driver_of_loop(clock: Clock | None) -> AsyncioDriver:
     loop = asyncio.get_running_loop()
     if clock is not None:
         return AsyncioDriver(loop, clock)
-    found = _drivers.get(loop)
-    if found is None:
+    known = _drivers.get(loop)
+    found = None if known is None else known()
+    if found is None or found.stopped:
         # Not the loop's time, which uvloop keeps in whole milliseconds: too coarse for latencies.
-        found = _drivers[loop] = AsyncioDriver(loop, time.monotonic)
+        found = AsyncioDriver(loop, time.monotonic)
+        _drivers[loop] = ref(found)  # the loop's reader keeps it, and it the loop, as a cycle
     return found

@@ -88,10 +88,10 @@ class TrioDriver(Driver):
             trio.lowlevel.spawn_system_task(task)
 
     def _flush_soon(self) -> None:
-        self._flush_due = True
         if self._flusher is not None:
             trio.lowlevel.reschedule(self._flusher)
             self._flusher = None
+        self._flush_due = True
 
     def _set_alarm(self, at: float | None) -> None:
         self._alarm = math.inf if at is None else trio.current_time() + (at - self.now())

@@ -5,7 +5,7 @@ import socket as stdlib_socket
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import trio
 
@@ -61,7 +61,10 @@ class Server(BaseServer):
         """A nursery of the handlers' own, so that they can be cancelled without the user's block."""
         async with trio.open_nursery() as self._handlers:
             task_status.started()
-            await trio.sleep_forever()
+            try:
+                await trio.sleep_forever()
+            finally:
+                self.close()  # cancelled from outside: nobody can be handled any more
 
     async def serve_forever(self) -> None:
         """Wait until the server is closed; if cancelled, close it."""
@@ -115,10 +118,24 @@ class Server(BaseServer):
             return await self._manager.__aexit__(
                 kind, error, None if error is None else error.__traceback__
             )
-        except BaseExceptionGroup as group:
-            if len(group.exceptions) == 1 and group.exceptions[0] is error:
+        except BaseExceptionGroup as caught:
+            group = cast("BaseExceptionGroup[BaseException]", caught)
+            raised = _alone(group)
+            if raised is error:
                 return False
-            raise
+            if raised is group:
+                raise
+            raise raised from None
+
+
+def _alone(group: "BaseExceptionGroup[BaseException]") -> BaseException:
+    """What a group, and groups in it, hold, if that is one exception."""
+    error = group.exceptions[0]
+    if len(group.exceptions) > 1:
+        return group
+    if not isinstance(error, BaseExceptionGroup):
+        return error
+    return _alone(error)
 
 
 serve = Server
