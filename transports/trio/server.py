@@ -118,8 +118,7 @@ class Server(BaseServer):
             return await self._manager.__aexit__(
                 kind, error, None if error is None else error.__traceback__
             )
-        except BaseExceptionGroup as caught:
-            group = cast("BaseExceptionGroup[BaseException]", caught)
+        except BaseExceptionGroup as group:
             raised = _alone(group)
             if raised is error:
                 return False
@@ -135,7 +134,7 @@ def _alone(group: "BaseExceptionGroup[BaseException]") -> BaseException:
         return group
     if not isinstance(error, BaseExceptionGroup):
         return error
-    return _alone(error)
+    return _alone(cast("BaseExceptionGroup[BaseException]", error))
 
 
 serve = Server
