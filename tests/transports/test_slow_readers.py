@@ -90,8 +90,8 @@ async def test_a_peer_that_reads_slowly_gets_all(net: Net) -> None:
     ):
         await peer.upgrade()
         began = time.monotonic()
-        assert await _read_slowly(peer, MUCH, 1.5) >= MUCH
-        assert time.monotonic() - began > 0.6
+        assert await _read_slowly(peer, MUCH, 3.5) >= MUCH
+        assert time.monotonic() - began > 3
 
 
 @pytest.mark.slow
@@ -107,4 +107,4 @@ async def test_a_handler_that_returns_behind_a_large_message(net: Net) -> None:
         raw_peer(server, receive_buffer=LITTLE) as peer,
     ):
         await peer.upgrade()
-        assert await _read_slowly(peer, MUCH, 1.5) >= MUCH
+        assert await _read_slowly(peer, MUCH, 3.5) >= MUCH
