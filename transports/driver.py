@@ -219,18 +219,16 @@ class Driver(ABC):
         now = self.now()
         watched = self._watched
         end = now + _SLICE
-        ready = dict(self._poller.ready())
-        order = list(ready)
+        ready = self._poller.ready()
         if self._unreached:
             # They come first. The poller tells them again, but perhaps behind the same busy ones.
-            first = [fd for fd in self._unreached if fd in ready]
-            order = [*first, *(fd for fd in order if fd not in set(first))]
+            first = set(self._unreached)
+            ready.sort(key=lambda told: told[0] not in first)
             self._unreached = []
-        for at, fd in enumerate(order):
+        for at, (fd, events) in enumerate(ready):
             if at and self.now() > end:
-                self._unreached = order[at:]
+                self._unreached = [fd for fd, _ in ready[at:]]
                 return
-            events = ready[fd]
             one = watched.get(fd)
             if one is not None:
                 try:
