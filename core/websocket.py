@@ -389,6 +389,14 @@ class WebSocket:
         if self._opening is not None or self._closing.state is not Closing.NONE:
             self._check_sendable()
         self._sender.send(data, final)
+        if not (final and self._plain):
+            # Between fragments nothing else may be queued as it is.
+            self._plain = (
+                final
+                and self._sender.agreement is None
+                and not self._sender.client
+                and self._open_still
+            )
         self._queued(now)
 
     def send_prepared(self, message: PreparedMessage, now: float) -> None:
@@ -408,15 +416,11 @@ class WebSocket:
         between the fragments of another message. Nothing is raised, for fan-outs to many.
         """
         out = self._out
-        if out.size > self._write_limit or self._sender.fragmented is not None:
+        if out.size > self._write_limit:
             return False
         if self._plain:
             out.append(message.frame)
-        elif (
-            self._opening is None
-            and self._closing.state is Closing.NONE
-            and not self._sender.client
-        ):
+        elif self._open_still and self._sender.fragmented is None and not self._sender.client:
             self._sender.send_prepared(message)
         else:
             return False
@@ -681,6 +685,10 @@ class WebSocket:
                     self._arm(Timer.PONG, limits.ping_timeout)
 
     # Inside: sending.
+
+    @property
+    def _open_still(self) -> bool:
+        return self._opening is None and self._closing.state is Closing.NONE
 
     def _deciding(self) -> ServerOpening | None:
         """The handshake that waits for an answer; None if it ended before it got one."""

@@ -35,8 +35,9 @@ def broadcast(
     for connection in connections:
         # `send_now`, written out for those who keep up: the call would cost a third of the whole.
         if connection.ws.offer(prepared):
-            if not connection.socket.marked:
-                connection.driver.mark(connection.socket)
+            socket = connection.socket
+            if not socket.marked:
+                connection.driver.mark(socket)
         elif not connection.send_now(prepared):
             skipped.append(connection)
     return skipped
