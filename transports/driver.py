@@ -39,6 +39,11 @@ class Watched(Protocol):
 
     marked: bool
 
+    @property
+    def send(self) -> Callable[[bytes], int]:
+        """Gives bytes to the socket."""
+        ...
+
     def on_ready(self, events: int, now: float) -> None:
         """The socket is ready for `events` (see `Poller`)."""
         ...
@@ -47,8 +52,8 @@ class Watched(Protocol):
         """The turn ends: write what waits, or return it where writing it is all that is left to do."""
         ...
 
-    def write(self, data: bytes, now: float) -> None:
-        """Write what `flush` returned."""
+    def wrote(self, data: bytes, outcome: int | OSError, now: float) -> None:
+        """What `flush` returned was given to `send`, which did not take all of it, or failed."""
         ...
 
     def next_timeout(self) -> float | None:
@@ -246,7 +251,7 @@ class Driver(ABC):
         now = self.now()
         end = now + _SLICE
         for at in range(0, len(dirty), _BATCH):
-            writes: list[tuple[Watched, bytes]] = []
+            writes: list[tuple[Callable[[bytes], int], bytes, Watched]] = []
             for one in dirty[at : at + _BATCH]:
                 one.marked = False
                 try:
@@ -255,12 +260,15 @@ class Driver(ABC):
                     self._give_up(one, error)
                     continue
                 if data is not None:
-                    writes.append((one, data))
-            for one, data in writes:
+                    writes.append((one.send, data, one))
+            for send, data, one in writes:
                 try:
-                    one.write(data, now)
-                except Exception as error:  # noqa: BLE001
-                    self._give_up(one, error)
+                    sent = send(data)
+                except OSError as error:
+                    self._wrote(one, data, error, now)
+                else:
+                    if sent != len(data):
+                        self._wrote(one, data, sent, now)
             now = self.now()
             if now > end and at + _BATCH < len(dirty):
                 self._older = dirty[at + _BATCH :]
@@ -268,6 +276,12 @@ class Driver(ABC):
                     self._flush_soon()
                     self._flushing = True
                 return
+
+    def _wrote(self, one: Watched, data: bytes, outcome: int | OSError, now: float) -> None:
+        try:
+            one.wrote(data, outcome, now)
+        except Exception as error:  # noqa: BLE001
+            self._give_up(one, error)
 
     def _expire(self) -> None:
         """The alarm's moment came."""

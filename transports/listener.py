@@ -139,7 +139,11 @@ class Listener:
     def flush(self, now: float) -> None:
         """Nothing waits here."""
 
-    def write(self, data: bytes, now: float) -> None:
+    def send(self, data: bytes) -> int:
+        """Nothing is written here."""
+        return len(data)
+
+    def wrote(self, data: bytes, outcome: int | OSError, now: float) -> None:
         """Nothing is written here."""
 
     def give_up(self, now: float) -> None:

@@ -52,6 +52,7 @@ class SocketLink:
         "owner",
         "read_size",
         "room_wanted",
+        "send",
     )
 
     def __init__(
@@ -59,6 +60,8 @@ class SocketLink:
     ) -> None:
         self._driver = driver
         self._sock = sock
+        self.send = sock.send
+        """Gives bytes to the socket."""
         self._unsent: memoryview | None = None
         self._eof = False
         self._half_closed = False
@@ -142,7 +145,7 @@ class SocketLink:
         """Write what the link has, then do to the socket what the link wants.
 
         Returns:
-            Nearly always bytes for `write`: then nothing else is to be done.
+            Nearly always bytes for `send`: then nothing else is to be done.
         """
         link = self.link
         if self._unsent is not None:
@@ -169,26 +172,22 @@ class SocketLink:
         self._obey(link, now)
         return None
 
-    def write(self, data: bytes, now: float) -> None:
-        """Write what `flush` returned."""
-        # `_send`, written out: a fan-out comes through here for each receiver.
-        try:
-            sent = self._sock.send(data)
-        except (BlockingIOError, InterruptedError):
-            sent = 0
-        except OSError:
-            self.lose(now)
-            return
-        if sent != len(data):
-            self._unsent = memoryview(data)[sent:]
-            self.link.write_blocked(now)
-            self._obey(self.link, now)
+    def wrote(self, data: bytes, outcome: int | OSError, now: float) -> None:
+        """What `flush` returned was given to `send`, which did not take all of it, or failed."""
+        if isinstance(outcome, OSError):
+            if not isinstance(outcome, (BlockingIOError, InterruptedError)):
+                self.lose(now)
+                return
+            outcome = 0
+        self._unsent = memoryview(data)[outcome:]
+        self.link.write_blocked(now)
+        self._obey(self.link, now)
 
     def flush_now(self, now: float) -> None:
         """Flush and write, in the middle of a turn."""
         data = self.flush(now)
-        if data is not None:
-            self.write(data, now)
+        if data is not None and not self._send(data, now):
+            self._obey(self.link, now)
 
     def _obey(self, link: Link, now: float) -> None:
         """Do what the link wants of the socket, and tell the owner."""
@@ -247,7 +246,7 @@ class SocketLink:
     def _send(self, data: bytes | memoryview, now: float) -> bool:
         """Give bytes to the socket, keep what it does not take, and say whether it took all."""
         try:
-            sent = self._sock.send(data)
+            sent = self.send(data)
         except (BlockingIOError, InterruptedError):
             sent = 0
         except OSError:

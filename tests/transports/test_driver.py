@@ -62,7 +62,11 @@ class Noted:
             raise RuntimeError("flush")
         return None
 
-    def write(self, data: bytes, now: float) -> None:
+    def send(self, data: bytes) -> int:
+        """See `Watched`."""
+        return len(data)
+
+    def wrote(self, data: bytes, outcome: int | OSError, now: float) -> None:
         """See `Watched`."""
 
     def next_timeout(self) -> float | None:
