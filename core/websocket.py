@@ -150,11 +150,6 @@ class WebSocket:
         """Whether more than `write_limit` bytes wait. A writer should then wait too."""
         return self._sender.out.size > self._write_limit
 
-    @property
-    def write_limit(self) -> int:
-        """That of the limits."""
-        return self._write_limit
-
     # Link: bytes and time in.
 
     def receive_data(self, data: bytes, now: float) -> None:

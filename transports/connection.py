@@ -271,7 +271,7 @@ class Connection:
     ) -> None:
         """Send a message, or an iterable's items as the fragments of one.
 
-        Waits while more than `write_limit` bytes wait for the peer. Cancelling it then has sent the
+        Waits while more than `write_limit` bytes wait behind what is being written. Cancelling it then has sent the
         message. If it is cancelled, or the iterable raises, between fragments, the connection is closed
         with 1011, since a message that is not ended can't be followed by another.
 
@@ -289,7 +289,7 @@ class Connection:
         if self.driver.checks_cancellation:
             await self.driver.checkpoint_if_cancelled()
         # Room before too, since any number of tasks may send; another may begin a message meanwhile.
-        while self._fragmented is not None or self._full():
+        while self._fragmented is not None or self.ws.write_paused:
             self._check_open()
             await (self._room() if self._fragmented is None else self._fragmented.wait())
         if isinstance(message, (str, bytes, bytearray, memoryview)):
@@ -388,7 +388,7 @@ class Connection:
         receiver = self._receiver
         if receiver is not None and ws.has_event and not receiver.done():
             receiver.set_result(None)
-        if self._drained is not None and not (self._full() and ws.can_send):
+        if self._drained is not None and not (ws.write_paused and ws.can_send):
             self._drained.set()
             self._drained = None
             self.socket.room_wanted = False
@@ -435,13 +435,9 @@ class Connection:
         driver.mark(self.socket)
         return ws.write_paused
 
-    def _full(self) -> bool:
-        """Whether more than `write_limit` bytes wait, in the machine or for the socket."""
-        return self.ws.bytes_to_send + self.socket.held > self.ws.write_limit
-
     async def _room(self) -> None:
         """Wait until no more than `write_limit` bytes wait for the peer."""
-        while self._full():
+        while self.ws.write_paused:
             if self._drained is None:
                 self._drained = self.driver.event()
             self.socket.room_wanted = True

@@ -93,11 +93,6 @@ class SocketLink:
         return not self._watching & READ
 
     @property
-    def held(self) -> int:
-        """Bytes that were given out and that the socket has not taken."""
-        return 0 if self._unsent is None else len(self._unsent)
-
-    @property
     def ended(self) -> bool:
         """Whether the peer's stream ended, or the socket is closed."""
         return self._eof or self.closed
