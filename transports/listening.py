@@ -6,8 +6,8 @@ import os
 import socket as stdlib_socket
 import stat
 import sys
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, Final
 
 import msgspec
 
@@ -57,8 +57,26 @@ class Place(msgspec.Struct, frozen=True):
         return _bind_tcp(found, reuse_port=self.reuse_port, backlog=self.backlog)
 
 
+_TRIES: Final = 10
+"""A port that is free on one address may be taken on the next: then another is tried."""
+
+
 def _bind_tcp(
-    found: Iterable[AddressInfo], *, reuse_port: bool, backlog: int
+    found: Sequence[AddressInfo], *, reuse_port: bool, backlog: int
+) -> list[stdlib_socket.socket]:
+    """See `_bind_all`."""
+    any_port = all(address[4][1] == 0 for address in found)
+    for _ in range(_TRIES if any_port else 0):
+        try:
+            return _bind_all(found, reuse_port=reuse_port, backlog=backlog)
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+    return _bind_all(found, reuse_port=reuse_port, backlog=backlog)
+
+
+def _bind_all(
+    found: Sequence[AddressInfo], *, reuse_port: bool, backlog: int
 ) -> list[stdlib_socket.socket]:
     """Listen on each address; where the port is 0, on one free port on all of them.
 
