@@ -1,0 +1,1 @@
+"""Application protocols as pure translations between messages and text."""

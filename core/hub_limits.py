@@ -1,0 +1,114 @@
+"""Every bound of a hub: those of each connection, and what sessions and the hub add to them.
+
+Sizes are bytes unless a field says otherwise; durations are seconds.
+"""
+
+from typing import Final
+
+from .limits import Limits
+
+__all__ = ["HubLimits"]
+
+_SUBSCRIPTION: Final = 1024
+"""Bytes that one subscription costs: its name, its place in the session and in the table, rounded up."""
+
+
+class HubLimits(Limits, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The bounds of a hub, its sessions and their connections. One frozen object holds them all.
+
+    Raises:
+        ValueError: a field cannot work; the message names it and says what can.
+    """
+
+    max_size: int | None = 65536
+    """A message. 64 KiB, as OWASP advises for messages that people and services exchange."""
+
+    auth_timeout: float = 5.0
+    """From the end of the opening handshake to valid credentials, where they are needed."""
+
+    hook_timeout: float = 5.0
+    """For a user's hook, or an authenticator outside the machine, to answer."""
+
+    max_token: int = 8192
+    """Characters of a token. JWTs with many claims have 2 to 4 KiB."""
+
+    max_name: int = 64
+    """Characters of a user's name."""
+
+    max_subscriptions: int = 128
+    """Topics and patterns of one session. 128 as in Centrifugo."""
+
+    max_topics_per_request: int = 128
+    """Topics that one request names."""
+
+    request_burst: int = 200
+    """Requests that a session may send at once; then we read no faster than `request_rate`."""
+
+    request_rate: float = 50.0
+    """Requests a second that a session may send for ever."""
+
+    error_burst: int = 100
+    """Requests of a session that may fail at once. More is closed with 4029."""
+
+    error_rate: float = 1.0
+    """Failing requests a second that a session may send for ever."""
+
+    outbox_size: int = 2**20
+    """What waits for one session, with what each message costs beyond its bytes. Then the rule of the
+    topic says what happens."""
+
+    answers_size: int = 65536
+    """Answers that wait for one session before its requests are no longer read."""
+
+    max_pending_publishes: int = 64
+    """Publications of one session that may wait for the store."""
+
+    max_connections: int = 20_000
+    """Sessions of the hub. One more is closed with 1013."""
+
+    max_opening: int = 2_000
+    """Connections whose opening handshake is not done. One more is closed at once."""
+
+    max_connections_per_user: int = 100
+    """Sessions of one user. One more is closed with 1013."""
+
+    max_connections_per_address: int = 2_000
+    """Sessions from one address; many people may share one. One more is closed with 1013. Sockets
+    without an address, such as Unix sockets, share one count."""
+
+    max_topics: int = 200_000
+    """Topics and patterns with a subscriber. A subscription to one more is refused."""
+
+    max_members_told: int = 1_000
+    """Members that an answer about presence names; the count is always right."""
+
+    total_outbox_size: int = 256 * 2**20
+    """What waits for all sessions together. Above it the fullest outboxes count as at their bound."""
+
+    max_events: int = 10_000
+    """Events of the hub that wait to be taken; older ones are dropped and counted."""
+
+    reconnect_spread: float = 10.0
+    """A drain tells clients to come back after a time between 0 and this, so that they don't all come
+    at once."""
+
+    drain_batch: int = 200
+    """Sessions that a drain closes at once."""
+
+    drain_interval: float = 0.1
+    """Between two batches of a drain."""
+
+    def worst_case_bytes(self, connections: int) -> int:
+        """An upper bound, in bytes, for what `connections` sessions can make the hub hold.
+
+        To what each connection may hold come its outbox with one message more, its answers, and its
+        subscriptions.
+
+        Raises:
+            ValueError: `max_size` is None, so there is no bound.
+        """
+        connection = super().worst_case_bytes(connections)
+        assert self.max_size is not None
+        outboxes = min(connections * self.outbox_size, self.total_outbox_size + self.outbox_size)
+        session = self.answers_size + 2 * self.max_size + self.max_subscriptions * _SUBSCRIPTION
+        return connection + outboxes + connections * session

@@ -1,0 +1,92 @@
+"""The options of topics, by pattern: the first rule that matches a topic is its rule."""
+
+from collections.abc import Sequence
+from typing import Final, Literal
+
+import msgspec
+
+from .topics import check_pattern, matches
+
+__all__ = ["DEFAULT_RULES", "Priority", "Rule", "Rules", "SlowPolicy"]
+
+Priority = Literal["high", "normal", "low"]
+"""The lane of a topic's publications. Lanes are weighted, and none starves."""
+
+SlowPolicy = Literal["disconnect", "drop-oldest", "latest"]
+"""What happens to a subscriber that does not keep up, where the topic keeps no history."""
+
+_REMEMBERED: Final = 4096
+"""Topics whose rule is remembered; more are looked up again."""
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The options of every topic that matches a pattern.
+
+    Raises:
+        ValueError: a field cannot work; the message names it and says what can.
+    """
+
+    pattern: str
+    """Which topics, such as `room.*` or `alerts.>`."""
+
+    presence: bool = False
+    """Whether who is subscribed can be asked for, and is told to who wants to know."""
+
+    announce: bool = False
+    """Whether coming and going are announced to all, and publications carry their sender. With presence
+    this makes a room."""
+
+    announce_max: int = 200
+    """Members above which coming and going are no longer announced."""
+
+    priority: Priority = "normal"
+    """Which publications go first to a subscriber that has several waiting."""
+
+    slow: SlowPolicy = "disconnect"
+    """At the bound of a subscriber's outbox: close it with 4008, drop the topic's oldest publications, or
+    keep only the newest publication for each key."""
+
+    max_message: int | None = None
+    """Bytes of a publication's message as JSON; None leaves it to `max_size`."""
+
+    def __post_init__(self) -> None:
+        try:
+            check_pattern(self.pattern)
+        except ValueError as error:
+            raise ValueError(f"pattern: {error}") from None
+        if self.announce and not self.presence:
+            raise ValueError("announce: only a topic with presence = true can announce")
+        for name in ("announce_max", "max_message"):
+            value = getattr(self, name)
+            if value is not None and (isinstance(value, bool) or value < 1):
+                raise ValueError(f"{name}={value!r}: must be a whole number of at least 1")
+
+
+DEFAULT_RULES: Final = (Rule(pattern="room.>", presence=True, announce=True),)
+"""Rooms are the topics under `room.`; all else are plain topics."""
+
+
+class Rules:
+    """Rules in their order; the first that matches counts, and a plain one if none does.
+
+    Args:
+        rules: those of the configuration.
+    """
+
+    def __init__(self, rules: Sequence[Rule] = DEFAULT_RULES) -> None:
+        self._rules = tuple(rules)
+        self._plain = Rule(pattern=">")
+        self._found: dict[str, Rule] = {}
+
+    def of(self, topic: str) -> Rule:
+        """The rule of a topic."""
+        rule = self._found.get(topic)
+        if rule is None:
+            rule = self._look_up(topic)
+            if len(self._found) >= _REMEMBERED:
+                self._found.clear()
+            self._found[topic] = rule
+        return rule
+
+    def _look_up(self, topic: str) -> Rule:
+        return next((rule for rule in self._rules if matches(rule.pattern, topic)), self._plain)

@@ -1,0 +1,1 @@
+"""Authenticators that need more than the machine has."""
