@@ -3,12 +3,10 @@
 The adapters add how a handler becomes a task, and how a server is started.
 """
 
-import contextvars
 import logging
 import os
 import socket as stdlib_socket
 import ssl as stdlib_ssl
-from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from inspect import isawaitable
 from typing import Any, Final, Unpack, cast
@@ -21,9 +19,8 @@ from ..core.http import Headers, Response, text_response
 from ..core.sender import Entropy
 from ..core.states import State
 from ..core.websocket import WebSocket
-from .driver import Clock, Driver, Event
+from .driver import Clock
 from .exceptions import ConnectionClosed, NegotiationError
-from .listener import Listener
 from .listening import Place
 from .options import UNSET, LimitKeywords, Origins, Unset, with_keywords
 from .server_connection import (
@@ -34,6 +31,7 @@ from .server_connection import (
     SelectSubprotocol,
     ServerConnection,
 )
+from .server_life import TASKS_END, ServerLife
 from .server_opening import ServerSideOpening, printable, turn_away
 from .socket_link import SocketLink
 from .tls import TLSLink
@@ -45,11 +43,8 @@ default_logger = logging.getLogger("hubbub.server")
 _BATCH: Final = 256
 """Connections that are told to close before other tasks get a turn."""
 
-_HANDLERS_END: Final = 1.0
-"""Seconds that handlers have to return after their connections are closed, and again after cancelling."""
 
-
-class BaseServer(ABC):
+class BaseServer(ServerLife):
     """Listening sockets, their connections, and the tasks that handle them.
 
     Every connection's handler runs in a task of its own; when it returns, the connection is closed with
@@ -119,10 +114,14 @@ class BaseServer(ABC):
         entropy: Entropy = os.urandom,
         **limits: Unpack[LimitKeywords],
     ) -> None:
-        if ssl is not None and not isinstance(ssl, stdlib_ssl.SSLContext):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(f"ssl={ssl!r}: give an ssl.SSLContext with the server's certificate")
-        if ssl is not None and ssl.protocol is stdlib_ssl.PROTOCOL_TLS_CLIENT:
-            raise ValueError("ssl: the context is a client's; use PROTOCOL_TLS_SERVER")
+        super().__init__(
+            Place(host, port, sock, path, bool(reuse_port), backlog),
+            ssl=ssl,
+            family=family,
+            start_serving=start_serving,
+            logger=logger if logger is not None else default_logger,
+            clock=clock,
+        )
         if not callable(handler):  # pyright: ignore[reportUnnecessaryComparison]
             raise TypeError(f"the handler is a {type(handler).__name__}: give a coroutine function")
         options = with_keywords(
@@ -140,108 +139,23 @@ class BaseServer(ABC):
                 compression=UNSET,
                 headers=(*options.headers, ("Server", server_header)),
             )
-        self.logger = logger if logger is not None else default_logger
         self._handler = handler
-        self._place = Place(host, port, sock, path, bool(reuse_port), backlog)
-        self._ssl = ssl
-        self._family = family
-        self._start_at_once = start_serving
         self._options = options
-        self._clock = clock
         self._entropy = entropy
         self._negotiation = Negotiation(process_request, process_response, select_subprotocol)
         self._proxies = TrustedProxies(trusted_proxies) if trusted_proxies else None
         self._create_connection = create_connection or ServerConnection
-        self._context: contextvars.Context
-        self._driver: Driver | None = None
-        self._listeners: list[Listener] = []
-        self._serving = False
         self._connections: set[ServerConnection] = set()
         self._all: set[ServerConnection] = set()
         self._handling = 0
         self._told_of_origins = False
-        self._empty: Event | None = None
-        self._shut_down: Event | None = None
-        self._done: Event
         self.openings: set[ServerSideOpening] = set()
         """Sockets whose handshake is not done; for the server's own parts."""
-
-    # What differs between loops.
-
-    @abstractmethod
-    def _make_driver(self, clock: Clock | None) -> Driver:
-        """The loop's driver, or one with a clock of its own."""
-
-    @abstractmethod
-    async def _resolve(self, host: str | None, port: int) -> list[Any]:
-        """The addresses to listen on."""
-
-    @abstractmethod
-    def _spawn(self, function: Callable[..., Awaitable[None]], *arguments: Any) -> None:
-        """Run a coroutine function as a task that does not raise."""
-
-    @abstractmethod
-    def _cancel_handlers(self) -> None:
-        """Cancel every handler that runs."""
-
-    # What it is.
-
-    @property
-    def sockets(self) -> tuple[stdlib_socket.socket, ...]:
-        """The listening sockets; none once the server is closed."""
-        return tuple(listener.sock for listener in self._listeners)
 
     @property
     def connections(self) -> set[Any]:
         """The open connections, without those that are closing."""
         return set(self._connections)
-
-    def is_serving(self) -> bool:
-        """Whether it accepts."""
-        return self._serving
-
-    # Start and stop.
-
-    def _check_started(self) -> None:
-        if self._driver is None:
-            raise RuntimeError("the server is not started: use `async with serve(…)`")
-
-    async def _listen(self) -> None:
-        """Make the listening sockets.
-
-        Raises:
-            OSError: it cannot listen; the message says where and why.
-        """
-        if self._driver is not None:
-            raise RuntimeError("this server was started before: make another one")
-        sockets = await self._place.listen(self._resolve)
-        self._context = contextvars.copy_context()
-        try:
-            self._driver = self._make_driver(self._clock)
-        except BaseException:
-            for sock in sockets:
-                sock.close()
-            raise
-        self._driver.hold()
-        self._done = self._driver.event()
-        self._listeners = [
-            Listener(self._driver, sock, self._accepted, ours=self._place.sock is None)
-            for sock in sockets
-        ]
-        if self._start_at_once:
-            self._accept()
-
-    def _accept(self) -> None:
-        if not self._serving and self._shut_down is None:
-            self._serving = True
-            for listener in self._listeners:
-                listener.start()
-                self.logger.info("listening on %s", printable(listener.sock.getsockname()))
-
-    async def start_serving(self) -> None:
-        """Begin to accept, if `start_serving=False` was asked for."""
-        self._check_started()
-        self._accept()
 
     def close(
         self,
@@ -262,28 +176,7 @@ class BaseServer(ABC):
             LocalProtocolError: a code or reason that may not be sent.
         """
         close_payload(code, reason)  # a mistake is told here, since nobody watches the task
-        if self._driver is None or self._shut_down is not None:
-            return
-        self._shut_down = self._driver.event()
-        self._serving = False
-        for listener in self._listeners:
-            if listener.sock.fileno() >= 0:
-                listener.close()
-        self._listeners = []
-        self._spawn_shut_down(close_connections, code, reason)
-
-    @abstractmethod
-    def _spawn_shut_down(self, *arguments: Any) -> None:
-        """Run `_close_all` as a task that no cancelling of handlers reaches."""
-
-    async def wait_closed(self) -> None:
-        """Wait until every connection is closed and every handler has returned.
-
-        A handler that does not return within a second after its connection is closed is cancelled; one
-        that resists is left to itself.
-        """
-        if self._driver is not None:
-            await self._done.wait()
+        self._begin_shut_down(self._close_all, close_connections, code, reason)
 
     async def _close_all(self, close_connections: bool, code: int, reason: str) -> None:
         driver = self._driver
@@ -300,38 +193,25 @@ class BaseServer(ABC):
                         await driver.checkpoint()
                 # Each machine ends its own connection in time; this is for what nobody foresaw.
                 patience = limits.close_timeout + limits.drain_timeout + limits.answer_timeout + 1
-            await self._wait_empty(driver, patience, handlers=False)
+            await self._wait_until(self._no_sockets, patience)
             for left in [opening.socket for opening in self.openings] + [
                 connection.socket for connection in self._all
             ]:
                 left.lose(driver.now())
-            if not await self._wait_empty(driver, _HANDLERS_END if close_connections else None):
-                self._cancel_handlers()
-                if not await self._wait_empty(driver, _HANDLERS_END):
+            if not await self._wait_until(self._empty, TASKS_END if close_connections else None):
+                self._cancel_tasks()
+                if not await self._wait_until(self._empty, TASKS_END):
                     self.logger.error(
                         "%d handlers did not end though they were cancelled", self._handling
                     )
         finally:
-            driver.release()
-            self._done.set()
+            self._closed()
 
-    async def _wait_empty(
-        self, driver: Driver, seconds: float | None, *, handlers: bool = True
-    ) -> bool:
-        """Wait for the last connection to be gone, and the last handler. False if they are not."""
-        try:
-            async with driver.fail_after(seconds):
-                while self._all or self.openings or (handlers and self._handling):
-                    self._empty = driver.event()
-                    await self._empty.wait()
-        except TimeoutError:
-            return False
-        return True
+    def _no_sockets(self) -> bool:
+        return not (self._all or self.openings)
 
-    def look_if_empty(self) -> None:
-        """For the server's own parts: something has ended; who waits for that looks again."""
-        if self._empty is not None:
-            self._empty.set()
+    def _empty(self) -> bool:
+        return not (self._all or self.openings or self._handling)
 
     # One connection.
 
