@@ -5,13 +5,17 @@ key, fresh for each frame, that the caller draws from its entropy.
 """
 
 import struct
-from enum import IntEnum
+from collections.abc import Mapping
+from enum import IntEnum, StrEnum
+from typing import Final
 
 from .errors import LocalProtocolError
 
 __all__ = [
+    "COME_BACK",
     "FRAME_OVERHEAD",
     "CloseCode",
+    "ComeBack",
     "Opcode",
     "binary_payload",
     "close_payload",
@@ -48,22 +52,72 @@ class CloseCode(IntEnum):
     """RFC 6455, section 7.4.1, its registry, and the private codes of hubbub (4000 to 4999)."""
 
     NORMAL_CLOSURE = 1000
+    """Nothing more is to be said."""
     GOING_AWAY = 1001
+    """The server stops; `reconnect` said after how many seconds to come back."""
     PROTOCOL_ERROR = 1002
+    """The client broke the protocol."""
     UNSUPPORTED_DATA = 1003
+    """A type of data that is not taken."""
     NO_STATUS_RECEIVED = 1005
     ABNORMAL_CLOSURE = 1006
+    """Never sent: what a client is told where the connection ended without a Close frame."""
     INVALID_PAYLOAD_DATA = 1007
+    """Text that is no UTF-8, or data that does not inflate."""
     POLICY_VIOLATION = 1008
+    """The token is not valid, or none came in time."""
     MESSAGE_TOO_BIG = 1009
+    """A message over `max_size`."""
     MANDATORY_EXTENSION = 1010
     INTERNAL_ERROR = 1011
+    """The server failed, or a keepalive ping was not answered."""
     SERVICE_RESTART = 1012
     TRY_AGAIN_LATER = 1013
+    """The server is full."""
     BAD_GATEWAY = 1014
     TLS_HANDSHAKE = 1015
+    TOKEN_EXPIRED = 4001
+    """The token ended, and no newer one came."""
+    DISCONNECTED = 4003
+    """An operator ended the session."""
+    TOO_SLOW = 4008
+    """More waited for the client than may wait."""
     TOO_MANY = 4029
-    """Too many errors or control frames; come back later."""
+    """Too many errors or control frames."""
+
+
+class ComeBack(StrEnum):
+    """Whether a client should connect again after a close."""
+
+    NO = "no"
+    """It would end in the same way."""
+    YES = "yes"
+    """At once, and resume where it was."""
+    AFTER_HINT = "after the hint"
+    """After the seconds that `reconnect` said."""
+    NEW_TOKEN = "with a new token"
+    """It would be refused with the old one."""
+    BACK_OFF = "back off"
+    """After a delay that grows with each attempt."""
+
+
+COME_BACK: Final[Mapping[CloseCode, ComeBack]] = {
+    CloseCode.NORMAL_CLOSURE: ComeBack.NO,
+    CloseCode.GOING_AWAY: ComeBack.AFTER_HINT,
+    CloseCode.PROTOCOL_ERROR: ComeBack.NO,
+    CloseCode.UNSUPPORTED_DATA: ComeBack.NO,
+    CloseCode.ABNORMAL_CLOSURE: ComeBack.YES,
+    CloseCode.INVALID_PAYLOAD_DATA: ComeBack.NO,
+    CloseCode.POLICY_VIOLATION: ComeBack.NO,
+    CloseCode.MESSAGE_TOO_BIG: ComeBack.NO,
+    CloseCode.INTERNAL_ERROR: ComeBack.BACK_OFF,
+    CloseCode.TRY_AGAIN_LATER: ComeBack.BACK_OFF,
+    CloseCode.TOKEN_EXPIRED: ComeBack.NEW_TOKEN,
+    CloseCode.DISCONNECTED: ComeBack.NO,
+    CloseCode.TOO_SLOW: ComeBack.YES,
+    CloseCode.TOO_MANY: ComeBack.BACK_OFF,
+}
+"""What a hub's close codes mean to a client. Another code is another program's: back off."""
 
 
 _NEVER_SENT = frozenset(
