@@ -95,7 +95,7 @@ class ComeBack(StrEnum):
     """At once, and resume where it was."""
     AFTER_HINT = "after the hint"
     """After the seconds that `reconnect` said."""
-    NEW_TOKEN = "with a new token"
+    RENEWED = "with a new token"
     """It would be refused with the old one."""
     BACK_OFF = "back off"
     """After a delay that grows with each attempt."""
@@ -112,7 +112,7 @@ COME_BACK: Final[Mapping[CloseCode, ComeBack]] = {
     CloseCode.MESSAGE_TOO_BIG: ComeBack.NO,
     CloseCode.INTERNAL_ERROR: ComeBack.BACK_OFF,
     CloseCode.TRY_AGAIN_LATER: ComeBack.BACK_OFF,
-    CloseCode.TOKEN_EXPIRED: ComeBack.NEW_TOKEN,
+    CloseCode.TOKEN_EXPIRED: ComeBack.RENEWED,
     CloseCode.DISCONNECTED: ComeBack.NO,
     CloseCode.TOO_SLOW: ComeBack.YES,
     CloseCode.TOO_MANY: ComeBack.BACK_OFF,
