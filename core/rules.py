@@ -1,11 +1,11 @@
 """The options of topics, by pattern: the first rule that matches a topic is its rule."""
 
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import msgspec
 
-from .topics import check_pattern, matches
+from .topics import Patterns, check_pattern
 
 __all__ = ["DEFAULT_RULES", "Priority", "Rule", "Rules", "SlowPolicy"]
 
@@ -14,9 +14,6 @@ Priority = Literal["high", "normal", "low"]
 
 SlowPolicy = Literal["disconnect", "drop-oldest", "latest"]
 """What happens to a subscriber that does not keep up, where the topic keeps no history."""
-
-_REMEMBERED: Final = 4096
-"""Topics whose rule is remembered; more are looked up again."""
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -54,13 +51,25 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             check_pattern(self.pattern)
         except ValueError as error:
             raise ValueError(f"pattern: {error}") from None
-        if self.announce and not self.presence:
-            raise ValueError("announce: only a topic with presence = true can announce")
+        for name in ("presence", "announce"):
+            value = getattr(self, name)
+            if not isinstance(value, bool):
+                raise ValueError(f"{name}={value!r}: must be true or false")  # noqa: TRY004 - as the others
+        for name, words in _WORDS.items():
+            value = getattr(self, name)
+            if value not in words:
+                raise ValueError(f"{name}={value!r}: must be one of {', '.join(map(repr, words))}")
         for name in ("announce_max", "max_message"):
             value = getattr(self, name)
-            if value is not None and (isinstance(value, bool) or value < 1):
+            if value is None and name == "max_message":
+                continue
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ValueError(f"{name}={value!r}: must be a whole number of at least 1")
+        if self.announce and not self.presence:
+            raise ValueError("announce: only a topic with presence = true can announce")
 
+
+_WORDS: Final = {"priority": get_args(Priority), "slow": get_args(SlowPolicy)}
 
 DEFAULT_RULES: Final = (Rule(pattern="room.>", presence=True, announce=True),)
 """Rooms are the topics under `room.`; all else are plain topics."""
@@ -69,24 +78,20 @@ DEFAULT_RULES: Final = (Rule(pattern="room.>", presence=True, announce=True),)
 class Rules:
     """Rules in their order; the first that matches counts, and a plain one if none does.
 
+    Nothing is remembered of the topics that were asked for.
+
     Args:
         rules: those of the configuration.
     """
 
+    __slots__ = ("_patterns", "_plain", "_rules")
+
     def __init__(self, rules: Sequence[Rule] = DEFAULT_RULES) -> None:
         self._rules = tuple(rules)
+        self._patterns = Patterns(rule.pattern for rule in self._rules)
         self._plain = Rule(pattern=">")
-        self._found: dict[str, Rule] = {}
 
     def of(self, topic: str) -> Rule:
         """The rule of a topic."""
-        rule = self._found.get(topic)
-        if rule is None:
-            rule = self._look_up(topic)
-            if len(self._found) >= _REMEMBERED:
-                self._found.clear()
-            self._found[topic] = rule
-        return rule
-
-    def _look_up(self, topic: str) -> Rule:
-        return next((rule for rule in self._rules if matches(rule.pattern, topic)), self._plain)
+        index = self._patterns.first(topic)
+        return self._plain if index is None else self._rules[index]
