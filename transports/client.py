@@ -43,6 +43,7 @@ from .exceptions import (
 from .options import UNSET, LimitKeywords, Unset, with_keywords
 from .reconnecting import Connections, process_exception
 from .socket_link import SocketLink
+from .tcp import prepare
 from .tls import TLSLink
 from .tunnel import TunnelLink
 
@@ -432,7 +433,7 @@ class BaseConnect(ABC):
         for family, kind, protocol, _, address in await self._resolve(host, port):
             sock = stdlib_socket.socket(family, kind, protocol)
             try:
-                sock.setsockopt(stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_NODELAY, 1)
+                prepare(sock)
                 if self._local_addr is not None:
                     sock.bind(self._local_addr)
                 return await self._connected(sock, address)

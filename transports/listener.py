@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from .driver import Driver
 from .poller import READ
+from .tcp import prepare
 
 __all__ = ["Listener"]
 
@@ -80,7 +81,8 @@ class Listener:
         self._watching = 0
         self.marked = False
         self._path = _unix_path(sock) if ours else None
-        self._tcp = sock.family in (stdlib_socket.AF_INET, stdlib_socket.AF_INET6)
+        if sock.family in (stdlib_socket.AF_INET, stdlib_socket.AF_INET6):
+            prepare(sock)
 
     def start(self) -> None:
         """Begin to accept."""
@@ -123,8 +125,6 @@ class Listener:
                 self._driver.reschedule(self, self._resume_at)
                 return
             sock.setblocking(False)
-            if self._tcp:
-                sock.setsockopt(stdlib_socket.IPPROTO_TCP, stdlib_socket.TCP_NODELAY, 1)
             self._accepted(sock, address)
 
     def next_timeout(self) -> float | None:
