@@ -14,7 +14,6 @@ import msgspec
 
 from .grants import Grant
 from .hub_limits import HubLimits
-from .topics import check_pattern
 
 __all__ = [
     "AnonymousAccess",
@@ -102,8 +101,7 @@ class TokenEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             _check_spelling(self.user)
         except ValueError as error:
             raise ValueError(f"user: {error}") from None
-        _check_patterns("read", self.read)
-        _check_patterns("write", self.write)
+        Grant(user=self.user, read=self.read, write=self.write)  # which checks the patterns
         if self.until is not None and not 0 < self.until < _MILLISECONDS:
             raise ValueError(f"until={self.until!r}: must be in seconds since 1970, or left out")
 
@@ -118,18 +116,9 @@ class TokenEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 _OF_NOTHING: Final = hash_token("")
 
 
-def _check_patterns(field: str, patterns: Iterable[str]) -> None:
-    if isinstance(patterns, str):
-        raise ValueError(f"{field}={patterns!r}: write a tuple, ({patterns!r},)")  # noqa: TRY004 - as the others
-    for pattern in patterns:
-        try:
-            check_pattern(pattern)
-        except ValueError as error:
-            raise ValueError(f"{field}: {error}") from None
-
-
-_NOBODY: Final = (bytes(32), Grant(user=""), inf)
-"""What a token that is unknown is compared with. No known text has this hash."""
+_NOBODY: Final = (bytes(32), Grant(user=""), -inf)
+"""What a token that is unknown is compared with. Nobody knows a text with this hash, and its time is
+over."""
 
 
 class TokenAuth:
@@ -149,7 +138,7 @@ class TokenAuth:
         ValueError: two entries have one hash.
     """
 
-    __slots__ = ("_compare", "_known")
+    __slots__ = ("_compare", "_known", "_names")
 
     def __init__(
         self,
@@ -159,6 +148,7 @@ class TokenAuth:
     ) -> None:
         self._compare = compare
         self._known: dict[bytes, tuple[bytes, Grant, float]] = {}
+        self._names: set[str] = set()
         for entry in entries:
             digest = bytes.fromhex(entry.hash.removeprefix("sha256:"))
             twin = self._known.get(digest)
@@ -187,6 +177,7 @@ class TokenAuth:
 
     def _add(self, digest: bytes, grant: Grant) -> None:
         self._known[digest] = (digest, grant, inf if grant.until is None else grant.until)
+        self._names.add(name_key(grant.user))
 
     def __len__(self) -> int:
         return len(self._known)
@@ -207,6 +198,10 @@ class TokenAuth:
         live = wall < until
         return grant if equal and live else None
 
+    def reserves(self, name: str) -> bool:
+        """Whether a token's user, expired or not, is called so: nobody else may choose the name."""
+        return name_key(name) in self._names
+
 
 class External(msgspec.Struct, frozen=True):
     """Whose token it is, is decided outside the machine, which asks with `Authenticate` effects.
@@ -218,7 +213,7 @@ class External(msgspec.Struct, frozen=True):
 # Names.
 
 _INVISIBLE: Final = re.compile(
-    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
 )
 """Marks and letters that show nothing, though `isprintable` lets them through: those that Unicode lets
 be ignored, and the empty Braille pattern."""
@@ -279,8 +274,7 @@ class AnonymousAccess(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Patterns of the topics that they may publish to. All, unless said otherwise."""
 
     def __post_init__(self) -> None:
-        _check_patterns("read", self.read)
-        _check_patterns("write", self.write)
+        self.grant("anybody")  # which checks the patterns
 
     def grant(self, name: str) -> Grant:
         """What the one who is called `name` may do. `check_name` says whether that is a name."""
