@@ -36,9 +36,9 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
             patterns: tuple[str, ...] = getattr(self, field)
             if not isinstance(patterns, tuple):  # pyright: ignore[reportUnnecessaryIsInstance]
                 # The letters of a string would be patterns, and ">" would grant everything.
-                kind = type(patterns).__name__
                 raise ValueError(  # noqa: TRY004 - as the others
-                    f"{field}: must be a tuple of patterns, such as ('room.*',), not a {kind}"
+                    f"{field}: must be a tuple of patterns, such as ('room.*',), "
+                    f"not {type(patterns).__name__}"
                 )
             for pattern in patterns:
                 try:

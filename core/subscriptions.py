@@ -130,9 +130,10 @@ class _Node:
 
     __slots__ = ("edge", "name", "nodes")
 
-    def __init__(self, edge: tuple[str, ...], name: str | None) -> None:
+    def __init__(self, edge: str, name: str | None) -> None:
         self.edge = edge
-        """The tokens that lead here from the node before; only the root has none."""
+        """The tokens that lead here from the node before, joined: apart they would take ten times as
+        much. Only the root has none."""
         self.name = name
         """The pattern that ends here."""
         self.nodes: dict[str, _Node] = {}
@@ -148,23 +149,24 @@ class _Index:
     __slots__ = ("_root",)
 
     def __init__(self) -> None:
-        self._root = _Node((), None)
+        self._root = _Node("", None)
 
     def add(self, pattern: str) -> None:
         """Put in a pattern that is not there."""
-        tokens = tuple(pattern.split("."))
+        tokens = pattern.split(".")
         node = self._root
         while tokens:
             following = node.nodes.get(tokens[0])
             if following is None:
-                node.nodes[tokens[0]] = _Node(tokens, pattern)
+                node.nodes[tokens[0]] = _Node(".".join(tokens), pattern)
                 return
-            shared = _shared(following.edge, tokens)
-            if shared < len(following.edge):
-                middle = _Node(tokens[:shared], None)
+            edge = following.edge.split(".")
+            shared = _shared(edge, tokens)
+            if shared < len(edge):
+                middle = _Node(".".join(tokens[:shared]), None)
                 node.nodes[tokens[0]] = middle
-                following.edge = following.edge[shared:]
-                middle.nodes[following.edge[0]] = following
+                following.edge = ".".join(edge[shared:])
+                middle.nodes[edge[shared]] = following
                 following = middle
             node = following
             tokens = tokens[shared:]
@@ -174,18 +176,19 @@ class _Index:
         """Take out a pattern that is there."""
         tokens = pattern.split(".")
         before = node = self._root
-        at = 0
+        at = began = 0
         while at < len(tokens):
             before, node = node, node.nodes[tokens[at]]
-            at += len(node.edge)
+            began = at
+            at += node.edge.count(".") + 1
         node.name = None
         if not node.nodes:
-            del before.nodes[node.edge[0]]
+            del before.nodes[tokens[began]]
             node = before
         if node.name is None and len(node.nodes) == 1 and node is not self._root:
             # Nothing ends or parts here any more: the node behind takes its place.
             (behind,) = node.nodes.values()
-            node.edge += behind.edge
+            node.edge = f"{node.edge}.{behind.edge}"
             node.name = behind.name
             node.nodes = behind.nodes
 
@@ -213,7 +216,7 @@ class _Index:
         return found
 
 
-def _shared(edge: tuple[str, ...], tokens: tuple[str, ...]) -> int:
+def _shared(edge: list[str], tokens: list[str]) -> int:
     """How many tokens both have in common from the start."""
     count = 0
     for one, other in zip(edge, tokens, strict=False):
@@ -223,19 +226,25 @@ def _shared(edge: tuple[str, ...], tokens: tuple[str, ...]) -> int:
     return count
 
 
-def _end(edge: tuple[str, ...], tokens: list[str], at: int) -> int:
-    """Up to where an edge matches the tokens from `at` on; 0 if it does not."""
-    if edge[-1] == ">":
-        if len(tokens) - at < len(edge):
+def _end(edge: str, tokens: list[str], at: int) -> int:
+    """Up to where an edge matches the tokens from `at` on; 0 if it does not.
+
+    Its first token is known to match.
+    """
+    if "." not in edge:
+        return len(tokens) if edge == ">" else at + 1
+    parts = edge.split(".")
+    if parts[-1] == ">":
+        if len(tokens) - at < len(parts):
             return 0
         end = len(tokens)
-        edge = edge[:-1]
+        parts.pop()
     else:
-        end = at + len(edge)
+        end = at + len(parts)
         if end > len(tokens):
             return 0
-    for part in edge:
-        if part != tokens[at] and part != "*":
+    for part in parts:
+        if part != "*" and part != tokens[at]:
             return 0
         at += 1
     return end
