@@ -71,6 +71,7 @@ def test_the_hash_is_sha_256() -> None:
 
 @given(ANY_TEXT, ANY_TEXT)
 @example("\ud83d\ude00", "\U0001f600")
+@example("\ud800", "?")
 def test_different_texts_have_different_hashes(one: str, other: str) -> None:
     """Every text has a hash, and what is not well-formed is not taken for something that is."""
     assert (hash_token(one) == hash_token(other)) is (one == other)
@@ -218,6 +219,12 @@ def test_no_comparison_lets_nobody_in() -> None:
     assert auth.authenticate("x", NOW) is None
 
 
+def test_the_comparison_decides() -> None:
+    """A token whose hash is found is refused all the same where the comparison says no."""
+    auth = TokenAuth([_entry()], compare=lambda one, other: False)
+    assert auth.authenticate(TOKEN, NOW) is None
+
+
 def test_external_says_only_that() -> None:
     """That others decide about tokens is a value without fields."""
     assert External() == External()
@@ -332,6 +339,7 @@ def test_a_key_is_its_own(name: str) -> None:
         ("Straße", "STRASSE", True),
         ("José", "Jose\u0301", True),
         ("ﬁn", "fin", True),
+        ("℡", "tel", True),
         ("ΣΊΣΥΦΟΣ", "σίσυφος", True),
         ("Jose", "José", False),
         ("ann", "an n", False),
