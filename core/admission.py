@@ -1,0 +1,278 @@
+"""From an open WebSocket to somebody who is let in: credentials, names, hooks, expiry."""
+
+from collections.abc import Callable
+
+from .account import Account, WallClock
+from .asking import Asking
+from .auth import External, check_name, credentials_in
+from .effects import Authenticate, Denied, Done, Failed, HookKind, Outcome
+from .events import Requested
+from .frames import CloseCode
+from .grants import Grant
+from .http import text_response
+from .hub_config import HubConfig
+from .hub_events import AuthFailed, Joined, RequestFailed, TurnedAway
+from .messages import Authenticate as TokenMessage
+from .messages import AuthResult, ChooseName, ErrorCode, Malformed, Request, RequestId
+from .registry import Registry, host_of
+from .replies import Replies
+from .session import Moment, Session
+from .session_states import SessionState, SessionStep
+
+__all__ = ["Admission"]
+
+
+class Admission:
+    """Lets peers in.
+
+    A token may come with the opening request or as the first message; the outcome is the same message.
+    Where anonymous access is on, a name may come so, and any other first message lets the peer in under
+    a name that the hub picks.
+
+    Args:
+        config: of the hub.
+        registry: who is connected.
+        account: what is counted.
+        clock: the time of day.
+        asking: how the outside is asked.
+        replies: how answers are given.
+    """
+
+    handle: Callable[[Session, Request, float], None]
+    """Handles a request of a session that was let in; set by the hub, which knows how."""
+
+    def __init__(
+        self,
+        config: HubConfig,
+        registry: Registry,
+        account: Account,
+        clock: WallClock,
+        asking: Asking,
+        replies: Replies,
+    ) -> None:
+        self._config = config
+        self._limits = config.limits
+        self._registry = registry
+        self._account = account
+        self._clock = clock
+        self._asking = asking
+        self._replies = replies
+        self.draining = False
+        """Whether nobody is let in any more."""
+
+    # The opening request.
+
+    def requested(self, session: Session, event: Requested, now: float) -> None:
+        """A request to open a WebSocket came."""
+        if self.draining:
+            session.ws.reject(text_response(503, "The server is shutting down"), now)
+            return
+        proxies = self._config.trusted_proxies
+        address = session.peer
+        if proxies is not None:
+            address = proxies.client_address(address, event.request.headers) or address
+        session.address = host_of(address)
+        if not session.accept(now):
+            return
+        limit = self._registry.connect(session)
+        if limit is not None:
+            self._turn_away(session, limit, now)
+            return
+        credentials = credentials_in(event.request)
+        if credentials.fault is not None:
+            self._refuse(session, None, "Invalid token", credentials.fault, now)
+        elif credentials.token is not None:
+            self._authenticate(session, credentials.token, None, now)
+        elif credentials.name is not None and self._config.anonymous is not None:
+            self._choose_name(session, credentials.name, None, now)
+        if session.state is SessionState.IDENTIFYING and self._config.anonymous is None:
+            session.arm(Moment.IDENTIFY, now + self._limits.auth_timeout)
+
+    def _turn_away(self, session: Session, limit: str, now: float) -> None:
+        self._account.counters.turned_away += 1
+        self._account.tell(TurnedAway(session.address, limit))
+        session.leave(CloseCode.TRY_AGAIN_LATER, "full", now)
+
+    # The first message.
+
+    def identify(self, session: Session, request: Request, now: float) -> None:
+        """A message came from a peer that is nobody yet."""
+        if isinstance(request, TokenMessage):
+            self._authenticate(session, request.token, request.id, now)
+        elif isinstance(request, ChooseName) and self._config.anonymous is not None:
+            self._choose_name(session, request.name, request.id, now)
+        elif isinstance(request, ChooseName):
+            self._replies.refuse(
+                session,
+                request.id,
+                ErrorCode.ANONYMOUS_OFF,
+                "send a token: names need one here",
+                now,
+            )
+        elif isinstance(request, Malformed):
+            self._replies.malformed(session, request, now)
+        elif self._config.anonymous is None:
+            self._replies.refuse(
+                session, request.id, ErrorCode.UNAUTHENTICATED, 'send {"token":"…"} first', now
+            )
+        else:
+            grant = self._config.anonymous.grant(self._registry.guest_name())
+            self._let_in(session, grant, now, then=lambda at: self.handle(session, request, at))
+
+    def too_late(self, session: Session, now: float) -> None:
+        """No credentials came in time."""
+        if session.state in (SessionState.IDENTIFYING, SessionState.ADMITTING):
+            self._refuse(session, None, "Authentication timeout", "no credentials in time", now)
+
+    def _choose_name(self, session: Session, name: str, request_id: RequestId, now: float) -> None:
+        anonymous = self._config.anonymous
+        assert anonymous is not None
+        try:
+            check_name(name, self._limits)
+        except ValueError as error:
+            self._replies.refuse(
+                session, request_id, ErrorCode.BAD_NAME, str(error), now, field="name"
+            )
+            return
+        if self._reserved(name) or self._registry.has_name(name):
+            self._replies.refuse(
+                session, request_id, ErrorCode.NAME_TAKEN, "choose another name", now, field="name"
+            )
+            return
+        grant = anonymous.grant(name)
+        self._let_in(session, grant, now, then=lambda at: self._welcome(session, request_id, at))
+
+    def _reserved(self, name: str) -> bool:
+        auth = self._config.auth
+        return auth is not None and not isinstance(auth, External) and auth.reserves(name)
+
+    # Tokens.
+
+    def _authenticate(
+        self, session: Session, token: str, request_id: RequestId, now: float
+    ) -> None:
+        def let_in(grant: Grant, at: float) -> None:
+            for namesake in self._registry.namesakes(grant.user):
+                # Whoever proves the name has it; somebody else must not go on speaking under it.
+                namesake.fail(CloseCode.DISCONNECTED, "the name belongs to another user", at)
+            self._let_in(
+                session, grant, at, then=lambda moment: self._welcome(session, request_id, moment)
+            )
+
+        def refused(why: str, at: float) -> None:
+            self._refuse(session, request_id, "Invalid token", why, at)
+
+        def failed(at: float) -> None:
+            self._refuse(
+                session, request_id, "Authentication failed", "the authenticator failed", at,
+                code=CloseCode.INTERNAL_ERROR,
+            )  # fmt: skip
+
+        self.grant_of(session, token, now, let_in, refused, failed)
+
+    def grant_of(
+        self,
+        session: Session,
+        token: str,
+        now: float,
+        granted: Callable[[Grant, float], None],
+        refused: Callable[[str, float], None],
+        failed: Callable[[float], None],
+    ) -> None:
+        """Find out what a token grants, at once or later; then one of the three is called."""
+        auth = self._config.auth
+
+        def judge(grant: Grant | None, at: float) -> None:
+            if grant is None:
+                refused("unknown token", at)
+            elif grant.until is not None and grant.until <= self._clock.seconds(at):
+                refused("expired token", at)
+            else:
+                granted(grant, at)
+
+        def then(outcome: Outcome, at: float) -> None:
+            match outcome:
+                case Done(Grant() as grant):
+                    judge(grant, at)
+                case Done(None) | Denied():
+                    judge(None, at)
+                case _:
+                    reason = outcome.reason if isinstance(outcome, Failed) else "no Grant came"
+                    self._account.tell(RequestFailed(session.number, "authenticate", reason))
+                    failed(at)
+
+        if len(token) > self._limits.max_token:
+            refused("a token too long", now)
+        elif isinstance(auth, External):
+            effect = Authenticate(self._asking.new_id(), token, session.number, session.address)
+            self._asking.ask(session, effect, then, now)
+        elif auth is None:
+            judge(None, now)
+        else:
+            judge(auth.authenticate(token, self._clock.seconds(now)), now)
+
+    def _refuse(
+        self,
+        session: Session,
+        request_id: RequestId,
+        message: str,
+        why: str,
+        now: float,
+        code: int = CloseCode.POLICY_VIOLATION,
+    ) -> None:
+        self._account.counters.auth_failures += 1
+        self._account.tell(AuthFailed(session.number, session.address, why))
+        self._replies.answer(session, AuthResult("error", message=message, id=request_id), now)
+        session.leave(code, "Authentication failed", now)
+
+    def _welcome(self, session: Session, request_id: RequestId, now: float) -> None:
+        self._replies.answer(session, AuthResult("ok", username=session.user, id=request_id), now)
+
+    # Letting in.
+
+    def _let_in(
+        self, session: Session, grant: Grant, now: float, then: Callable[[float], None]
+    ) -> None:
+        """Ask the hook, if there is one; then let the peer in, and do what was to be done then."""
+        if len(self._registry.of(grant.user)) >= self._limits.max_connections_per_user:
+            self._turn_away(session, "max_connections_per_user", now)
+            return
+        hook = self._asking.hook(HookKind.CONNECT)
+        if hook is None:
+            self._admit(session, grant, now)
+            then(now)
+            return
+
+        def answered(outcome: Outcome, at: float) -> None:
+            match outcome:
+                case Done():
+                    if grant.anonymous and self._registry.has_name(grant.user):
+                        # Somebody took it while the hook was asked.
+                        self._replies.refuse(
+                            session, None, ErrorCode.NAME_TAKEN, "choose another name", at
+                        )
+                        return
+                    self._admit(session, grant, at)
+                    then(at)
+                case Denied(_, message):
+                    self._refuse(session, None, message, "refused by the hook", at)
+                case Failed():
+                    session.fail(CloseCode.INTERNAL_ERROR, "internal error", at)
+
+        self._asking.run_hook(session, HookKind.CONNECT, hook, answered, now, grant=grant)
+
+    def _admit(self, session: Session, grant: Grant, now: float) -> None:
+        session.grant = grant
+        session.step(SessionStep.ADMIT)
+        self._registry.admit(session)
+        session.arm(Moment.IDENTIFY, None)
+        self.note_expiry(session, now)
+        self._account.counters.sessions += 1
+        self._account.tell(Joined(session.number, grant.user, session.address, grant.anonymous))
+
+    def note_expiry(self, session: Session, now: float) -> None:
+        """Have the session end when its grant does."""
+        grant = session.grant
+        until = None if grant is None else grant.until
+        at = None if until is None else now + max(0.0, until - self._clock.seconds(now))
+        session.arm(Moment.EXPIRE, at)

@@ -1,0 +1,418 @@
+"""All peers of a server together: who they are, what they subscribe to, and what they are sent.
+
+`Hub` is a machine without I/O, like its parts. An adapter makes a `Session` for each socket, moves bytes
+and time as `hubbub.core.link` says, and after any batch of calls looks at the hub:
+
+.. code-block:: text
+
+    accepted          session = hub.connect(peer, now)
+    after any batch   while session := hub.next_dirty(): write session.data_to_send(now), obey session.end
+                      while effect := hub.next_effect(): do it, then hub.complete(effect.id, outcome, now)
+                      while event := hub.next_event(): log it, count it
+                      set one timer to hub.next_timeout()
+    timer             hub.handle_timeout(now)
+    each minute       hub.set_wall_clock(seconds since 1970 - now, now)
+
+The calls may come in any order, and none of them calls back.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from .account import Account, WallClock
+from .admission import Admission
+from .asking import Asking
+from .codecs import native
+from .draining import Drain
+from .effects import Done, Effect, Failed, HookKind, HttpRequest, Outcome
+from .errors import LocalProtocolError
+from .events import HttpRequested, Requested
+from .forwarded import PeerAddress
+from .frames import CloseCode
+from .http import Response, text_response
+from .hub_config import HubConfig
+from .hub_events import Counters, HubEvent, Left, RequestFailed
+from .messages import ErrorCode, Published
+from .pending import PendingEffects
+from .presence import PresenceBook
+from .publishing import Publishing
+from .registry import Registry, host_of
+from .replies import Replies
+from .requests import Requests
+from .rules import Rules
+from .sender import Entropy
+from .session import Moment, Session
+from .session_states import SessionState
+from .subscribing import Subscribing
+from .subscriptions import SubscriptionTable
+from .timeouts import Deadlines
+from .topics import check_pattern, check_topic
+from .websocket import WebSocket
+
+__all__ = ["Hub"]
+
+
+class Hub:
+    """The machine of a server that many peers talk through.
+
+    Args:
+        config: who may come in, what topics do, and the bounds of everything.
+        now: the time, in seconds from any fixed origin.
+        entropy: where unpredictable bytes come from.
+        hooks: which functions of the user's there are: for each kind their patterns, in order.
+
+    Raises:
+        ValueError: a hook's pattern is none.
+    """
+
+    def __init__(
+        self,
+        config: HubConfig | None = None,
+        *,
+        now: float,
+        entropy: Entropy,
+        hooks: Mapping[HookKind, tuple[str, ...]] | None = None,
+    ) -> None:
+        hooks = hooks if hooks is not None else {}
+        for patterns in hooks.values():
+            for pattern in patterns:
+                check_pattern(pattern)
+        self.config = config = config if config is not None else HubConfig()
+        self.limits = limits = config.limits
+        self.account = Account(limits.max_events)
+        self.draining = False
+        """Whether it takes nobody any more."""
+        self._entropy = entropy
+        self._clock = WallClock()
+        self._dirty: list[Session] = []
+        self._taking: deque[Session] = deque()
+        self._deadlines: Deadlines[Session] = Deadlines()
+        self._pending = PendingEffects(limits.hook_timeout)
+        self._registry = Registry(limits)
+        self._table: SubscriptionTable[Session] = SubscriptionTable()
+        self._presence: PresenceBook[Session] = PresenceBook()
+        self._drain = Drain(limits, entropy)
+        self._asking = Asking(hooks, self._pending, self.account)
+        self._replies = Replies(self.account)
+        self._publishing = Publishing(
+            limits,
+            Rules(config.rules),
+            self._table,
+            self._registry,
+            self.account,
+            self._clock,
+            self._dirty,
+        )
+        self._subscribing = Subscribing(
+            limits, self._table, self._presence, self._publishing, self._replies, self._clock
+        )
+        self._admission = Admission(
+            config, self._registry, self.account, self._clock, self._asking, self._replies
+        )
+        self._requests = Requests(
+            limits,
+            self._registry,
+            self.account,
+            self._clock,
+            self._asking,
+            self._replies,
+            self._admission,
+            self._publishing,
+            self._subscribing,
+            self._presence,
+        )
+        self._admission.handle = self._requests.handle
+        self._now = now
+
+    # For the adapter.
+
+    def connect(self, peer: PeerAddress, now: float) -> Session:
+        """A socket was accepted: the link that drives it.
+
+        One that is refused, because too many are opening or the hub drains, wants its socket closed.
+
+        Args:
+            peer: the socket's address; whatever is no tuple counts as a Unix socket.
+            now: the time.
+        """
+        self._now = now
+        ws = WebSocket(self.config.options, now=now, entropy=self._entropy)
+        session = Session(self, self._registry.new_number(), ws, peer, now)
+        session.address = host_of(peer)
+        self._dirty.append(session)
+        self.account.counters.connections += 1
+        if not self._registry.add(session) or self.draining:
+            if not self.draining:
+                self.account.counters.turned_away += 1
+            session.fail(CloseCode.TRY_AGAIN_LATER, "full", now)
+        return session
+
+    def next_dirty(self) -> Session | None:
+        """Take a session whose adapter has something to do; None if there is none.
+
+        There may be bytes to write, or `wants_read` or `end` changed. The caller may stop at any session
+        and go on later. What it took is not told again before its `data_to_send` gave nothing.
+        """
+        if not self._taking:
+            if not self._dirty:
+                return None
+            self._taking.extend(self._dirty)
+            self._dirty.clear()
+        return self._taking.popleft()
+
+    def next_effect(self) -> Effect | None:
+        """Take the next thing that the outside is asked to do; None if there is none."""
+        return self._pending.next()
+
+    def complete(self, effect_id: int, outcome: Outcome, now: float) -> None:
+        """The outcome of an effect. One that comes late or twice changes nothing."""
+        self._now = now
+        self._pending.complete(effect_id, outcome, now)
+
+    def next_event(self) -> HubEvent | None:
+        """Take the next thing that happened; None if there is none."""
+        return self.account.next_event()
+
+    def next_timeout(self) -> float | None:
+        """When to call `handle_timeout`, or None. Ask again after every batch of calls."""
+        moments = (self._deadlines.next(), self._pending.next_timeout(), self._drain.at)
+        return min((at for at in moments if at is not None), default=None)
+
+    def handle_timeout(self, now: float) -> None:
+        """Do what is due, for all sessions. Called late it does what is due; early, nothing."""
+        self._now = now
+        for session in self._deadlines.due(now):
+            session.forget_time()
+            session.handle_timeout(now)
+        self._pending.expire(now)
+        self._drain.act(now)
+
+    def set_wall_clock(self, offset: float, now: float) -> None:
+        """What is to be added to `now` for the seconds since 1970; it may change at any time.
+
+        Timestamps and the ends of grants depend on it, and nothing else.
+        """
+        self._now = now
+        self._clock.set(offset)
+        for session in self._registry.admitted:
+            if session.grant is not None and session.grant.until is not None:
+                self._admission.note_expiry(session, now)
+
+    # Commands.
+
+    def publish(
+        self,
+        topic: str,
+        message: Any,
+        now: float,
+        *,
+        sender: str | None = None,
+        key: str | None = None,
+    ) -> Published:
+        """Publish on a topic, as the server itself.
+
+        Args:
+            topic: where.
+            message: anything that JSON has a form for.
+            now: the time.
+            sender: who says it, in a room; without one it is a notification there too.
+            key: what it is about, for topics that keep the latest of each key.
+
+        Raises:
+            LocalProtocolError: the topic is none, or the message has no form in JSON.
+        """
+        self._now = now
+        try:
+            check_topic(topic)
+        except ValueError as error:
+            raise LocalProtocolError(f"topic: {error}") from None
+        count = self._publishing.publish(topic, message, now, sender=sender, key=key)
+        return Published(recipients=count, topic=topic)
+
+    def send_to(self, user: str, message: Any, now: float, *, sender: str) -> int:
+        """Send a direct message to all sessions of a user; how many they are.
+
+        Raises:
+            LocalProtocolError: the message has no form in JSON.
+        """
+        self._now = now
+        return self._publishing.direct(user, message, now, sender=sender)
+
+    def disconnect(self, user: str, now: float, reason: str = "") -> int:
+        """Close all sessions of a user with 4003, at once; how many they were.
+
+        Raises:
+            LocalProtocolError: a reason that may not be sent.
+        """
+        self._now = now
+        sessions = self._registry.of(user)
+        for session in sessions:
+            session.fail(CloseCode.DISCONNECTED, reason or "disconnected by the operator", now)
+        return len(sessions)
+
+    def revoke(self, user: str, pattern: str, now: float) -> int:
+        """Take all topics that a pattern matches away from a user's sessions; how many they are.
+
+        Subscriptions that reach any of them end, with what waits of them, in this step. It lasts until
+        the authenticator is asked again, by a refresh or a new connection: tell it first.
+
+        Raises:
+            LocalProtocolError: the pattern is none.
+        """
+        self._now = now
+        try:
+            check_pattern(pattern)
+        except ValueError as error:
+            raise LocalProtocolError(f"pattern: {error}") from None
+        sessions = self._registry.of(user)
+        for session in sessions:
+            assert session.grant is not None
+            session.grant = session.grant.without(pattern)
+            self._subscribing.drop_forbidden(session, now)
+        return len(sessions)
+
+    def drain(self, now: float) -> None:
+        """Take nobody any more, and close everybody, some at a time. Again, it does nothing."""
+        self._now = now
+        if self.draining:
+            return
+        self.draining = self._admission.draining = True
+        for session in tuple(self._registry.links):
+            if session.state is SessionState.OPENING and session.waiting_for is None:
+                session.fail(CloseCode.GOING_AWAY, "the server is shutting down", now)
+        self._drain.begin(self._registry.connected, now)
+        self._drain.act(now)
+
+    def close(self, now: float) -> None:
+        """Close everybody with 1001 at once; what waits for them is lost."""
+        self._now = now
+        self.draining = self._admission.draining = True
+        for session in tuple(self._registry.links):
+            session.fail(CloseCode.GOING_AWAY, "the server is shutting down", now)
+
+    # What is there.
+
+    @property
+    def idle(self) -> bool:
+        """Whether no socket is left, and no effect is out."""
+        return not self._registry.links and not len(self._pending)
+
+    @property
+    def counters(self) -> Counters:
+        """How often what happened."""
+        return self.account.counters
+
+    @property
+    def outbox_bytes(self) -> int:
+        """What waits for all sessions."""
+        return self.account.waiting
+
+    @property
+    def links(self) -> int:
+        """Sockets, those that open or close included."""
+        return len(self._registry.links)
+
+    @property
+    def users(self) -> int:
+        """Users that were let in."""
+        return self._registry.users()
+
+    def sessions(self) -> Iterator[Session]:
+        """Those that were let in, in order of coming. Don't change the hub meanwhile."""
+        return iter(self._registry.admitted)
+
+    def topics(self) -> Iterator[tuple[str, int]]:
+        """Topics and patterns with how many sessions subscribe to each."""
+        return iter(self._table.names())
+
+    def presence(self, topic: str) -> dict[str, int]:
+        """Users on a topic that tells who is there, with how many connections each has."""
+        return dict(self._presence.members(topic))
+
+    # For sessions (see `SessionHub`).
+
+    def mark(self, session: Session) -> None:
+        """See `SessionHub`."""
+        self._dirty.append(session)
+
+    def reschedule(self, session: Session, at: float | None) -> None:
+        """See `SessionHub`."""
+        self._deadlines.set(session, at)
+
+    def requested(self, session: Session, event: Requested, now: float) -> None:
+        """See `SessionHub`."""
+        self._admission.requested(session, event, now)
+
+    def http_requested(self, session: Session, event: HttpRequested, now: float) -> None:
+        """See `SessionHub`."""
+
+        def answered(outcome: Outcome, at: float) -> None:
+            if session.waiting_for != effect.id:
+                return
+            match outcome:
+                case Done(Response() as response):
+                    pass
+                case _:
+                    reason = outcome.reason if isinstance(outcome, Failed) else "no Response came"
+                    self.account.tell(RequestFailed(session.number, "http", reason))
+                    response = text_response(500, "The request failed; the server's log tells why")
+            try:
+                session.respond(response, at)
+            except LocalProtocolError as error:
+                self.account.tell(RequestFailed(session.number, "http", str(error)))
+                session.respond(text_response(500, "The request failed"), at)
+
+        address = session.peer
+        if self.config.trusted_proxies is not None:
+            headers = event.request.headers
+            address = self.config.trusted_proxies.client_address(address, headers) or address
+        effect = HttpRequest(
+            self._asking.new_id(), event.request, event.body, host_of(address), session.peer
+        )
+        self._pending.ask(effect, answered, now)
+        session.ask_http(effect.id)
+
+    def text_received(self, session: Session, text: str, now: float) -> None:
+        """See `SessionHub`."""
+        self.account.counters.requests += 1
+        request = native.decode(text, self.limits)
+        if session.state is SessionState.OPEN:
+            self._requests.handle(session, request, now)
+        else:
+            self._admission.identify(session, request, now)
+
+    def binary_received(self, session: Session, now: float) -> None:
+        """See `SessionHub`."""
+        self.account.counters.requests += 1
+        text = "messages are JSON in text, not binary"
+        self._replies.refuse(session, None, ErrorCode.UNSUPPORTED, text, now)
+
+    def moment_came(self, session: Session, moment: Moment, now: float) -> None:
+        """See `SessionHub`."""
+        if moment is Moment.IDENTIFY:
+            self._admission.too_late(session, now)
+        elif moment is Moment.EXPIRE:
+            grant = session.grant
+            if grant is not None and grant.until is not None:
+                if grant.until <= self._clock.seconds(now):
+                    session.fail(CloseCode.TOKEN_EXPIRED, "token expired", now)
+                else:
+                    self._admission.note_expiry(session, now)
+
+    def ended(self, session: Session, code: int, cause: str, unsent: int, now: float) -> None:
+        """See `SessionHub`."""
+        self._registry.disconnect(session)
+        if session not in self._registry.admitted:
+            return
+        if code != CloseCode.TOO_SLOW:
+            self.account.counters.unsent += unsent
+        self._subscribing.leave(session, now)
+        self._registry.dismiss(session)
+        self._asking.tell_hook(session, HookKind.DISCONNECT, now)
+        self.account.tell(Left(session.number, session.user, session.address, code, cause, unsent))
+
+    def gone(self, session: Session) -> None:
+        """See `SessionHub`."""
+        self._registry.remove(session)
+        self._deadlines.set(session, None)

@@ -1,0 +1,107 @@
+"""What a hub tells those who run it: for logs, metrics and dashboards.
+
+Texts that a peer chose, such as names, are as it sent them: escape them before they go into a log.
+"""
+
+import msgspec
+
+__all__ = [
+    "AuthFailed",
+    "Counters",
+    "HubEvent",
+    "Joined",
+    "Left",
+    "RequestFailed",
+    "Slow",
+    "TurnedAway",
+]
+
+
+class Joined(msgspec.Struct, frozen=True):
+    """A peer was let in."""
+
+    session: int
+    user: str
+    address: str | None
+    anonymous: bool
+
+
+class Left(msgspec.Struct, frozen=True):
+    """A session that was let in has ended."""
+
+    session: int
+    user: str
+    address: str | None
+    code: int
+    """The peer's close code; 1006 if none came."""
+    cause: str
+    """Why, in words that hold nothing a peer chose."""
+    unsent: int
+    """Publications that waited for it and were not sent."""
+
+
+class AuthFailed(msgspec.Struct, frozen=True):
+    """Somebody was not let in."""
+
+    session: int
+    address: str | None
+    reason: str
+
+
+class TurnedAway(msgspec.Struct, frozen=True):
+    """A limit of connections was reached."""
+
+    address: str | None
+    limit: str
+    """The field of `HubLimits`."""
+
+
+class Slow(msgspec.Struct, frozen=True):
+    """A session did not keep up, and its topic's policy acted. Told once until it has caught up."""
+
+    session: int
+    user: str
+    topic: str | None
+    policy: str
+
+
+class RequestFailed(msgspec.Struct, frozen=True):
+    """A user's hook, authenticator or HTTP function failed or took too long."""
+
+    session: int
+    what: str
+    reason: str
+
+
+HubEvent = Joined | Left | AuthFailed | TurnedAway | Slow | RequestFailed
+
+
+class Counters(msgspec.Struct):
+    """How often what happened since the hub was made. They only grow."""
+
+    connections: int = 0
+    """Sockets that were taken."""
+    sessions: int = 0
+    """Peers that were let in."""
+    turned_away: int = 0
+    auth_failures: int = 0
+    requests: int = 0
+    bytes_in: int = 0
+    publications: int = 0
+    deliveries: int = 0
+    """Publications times their receivers."""
+    bytes_out: int = 0
+    """Of frames that left."""
+    messages_out: int = 0
+    """Publications and answers that left."""
+    errors: int = 0
+    """Requests that were refused."""
+    dropped_disconnect: int = 0
+    """Publications that a session lost because it was closed as too slow."""
+    dropped_oldest: int = 0
+    dropped_latest: int = 0
+    unsent: int = 0
+    """Publications that waited for a session when it ended for another reason."""
+    hook_failures: int = 0
+    events_dropped: int = 0
+    """Events that nobody took in time."""

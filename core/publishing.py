@@ -1,0 +1,188 @@
+"""From one message to all who get it: encoded once, queued by reference, and what happens to the slow."""
+
+from collections.abc import Collection
+from typing import Any
+
+from .account import Account, WallClock
+from .codecs import native
+from .errors import LocalProtocolError
+from .frames import CloseCode, Opcode, encode_frame
+from .hub_events import Slow
+from .hub_limits import HubLimits
+from .messages import Chat, Direct, Gap, Notification, Push
+from .outbox import Publication
+from .outgoing import PreparedMessage
+from .registry import Registry
+from .rules import Rule, Rules
+from .session import Session
+from .subscriptions import SubscriptionTable
+
+__all__ = ["Publishing"]
+
+
+class Publishing:
+    """Fans publications out to the sessions of a hub.
+
+    Args:
+        limits: of the hub.
+        rules: the options of topics.
+        table: who subscribes to what.
+        registry: who is connected.
+        account: what is counted, and what waits.
+        clock: the time that publications carry.
+        dirty: where sessions are noted whose adapter has something to do.
+    """
+
+    def __init__(
+        self,
+        limits: HubLimits,
+        rules: Rules,
+        table: SubscriptionTable[Session],
+        registry: Registry,
+        account: Account,
+        clock: WallClock,
+        dirty: list[Session],
+    ) -> None:
+        self._limits = limits
+        self.rules = rules
+        self._table = table
+        self._registry = registry
+        self._account = account
+        self._clock = clock
+        self._dirty = dirty
+        self._depth = 0
+        self._failing: dict[Session, None] = {}
+        """Sessions to be closed as too slow, once nobody walks through receivers any more."""
+
+    def publish(
+        self, topic: str, message: Any, now: float, *, sender: str | None, key: str | None = None
+    ) -> int:
+        """Publish on a topic; the sessions that were subscribed."""
+        rule = self.rules.of(topic)
+        timestamp = self._clock.text(now)
+        push: Push
+        if rule.announce and sender is not None:
+            push = Chat(topic=topic, sender=sender, message=message, timestamp=timestamp)
+        else:
+            push = Notification(topic=topic, message=message, timestamp=timestamp)
+        self._account.counters.publications += 1
+        return self.push(topic, rule, push, self._table.receivers(topic), now, key)
+
+    def push(
+        self,
+        topic: str,
+        rule: Rule,
+        push: Push,
+        receivers: Collection[Session],
+        now: float,
+        key: str | None = None,
+    ) -> int:
+        """Send one message about a topic to these; how many they are."""
+        count = len(receivers)
+        if count:
+            self._fan_out(
+                Publication(topic, _prepared(push), rule.priority, rule.slow, key), receivers, now
+            )
+        return count
+
+    def direct(self, user: str, message: Any, now: float, *, sender: str) -> int:
+        """Send to all sessions of one user; how many they are."""
+        sessions = self._registry.of(user)
+        if sessions:
+            push = Direct(sender=sender, message=message, timestamp=self._clock.text(now))
+            self._fan_out(Publication(None, _prepared(push)), sessions, now)
+        return len(sessions)
+
+    def _fan_out(
+        self, publication: Publication, receivers: Collection[Session], now: float
+    ) -> None:
+        """Queue a reference for each receiver, then close those who can't be kept.
+
+        Closing one may announce that it left, which is a fan-out again. They are closed one after the
+        other, not one inside the other.
+        """
+        self._depth += 1
+        account = self._account
+        account.counters.deliveries += len(receivers)
+        if publication.lane != 1 or account.waiting > self._limits.total_outbox_size:
+            self._queue_by_rule(publication, receivers)
+        else:
+            self._queue(publication, receivers)
+        while self._failing and self._depth == 1:
+            session, _ = self._failing.popitem()
+            session.fail(CloseCode.TOO_SLOW, "too slow", now)
+        self._depth -= 1
+
+    def _queue(self, publication: Publication, receivers: Collection[Session]) -> None:
+        """This loop is what a delivery costs in the machine."""
+        cost = publication.cost
+        dirty = self._dirty
+        full: list[Session] = []
+        for session in receivers:
+            outbox = session.outbox
+            size = outbox.size + cost
+            if size > outbox.limit:
+                full.append(session)
+                continue
+            outbox.size = size
+            outbox.normal.append(publication)
+            if not session.dirty:
+                session.dirty = True
+                dirty.append(session)
+        self._account.waiting += cost * (len(receivers) - len(full))
+        for session in full:
+            self._overflow(session, publication, session.outbox.limit)
+
+    def _queue_by_rule(self, publication: Publication, receivers: Collection[Session]) -> None:
+        """The same, where all outboxes together are too full, or the topic has a lane of its own."""
+        limit = self._limits.outbox_size
+        if self._account.waiting > self._limits.total_outbox_size:
+            # Some outbox holds more than its share, or the sum would be within the limit.
+            limit = self._limits.total_outbox_size // max(1, len(self._registry.admitted))
+        for session in receivers:
+            if session.outbox.size + publication.cost > limit or not session.push(publication):
+                self._overflow(session, publication, limit)
+
+    def _overflow(self, session: Session, publication: Publication, limit: int) -> None:
+        """A publication does not fit: do what the topic's rule says, and say so once."""
+        if session in self._failing:
+            return
+        counters = self._account.counters
+        policy = publication.slow if publication.topic is not None else "disconnect"
+        if not session.slow_told:
+            session.slow_told = True
+            self._account.tell(Slow(session.number, session.user, publication.topic, policy))
+        outbox = session.outbox
+        if policy != "disconnect":
+            before = outbox.size
+            lost = outbox.push_lossy(publication, limit, _gap_frame)
+            self._account.waiting += outbox.size - before
+            session.mark()
+            if lost is not None:
+                if policy == "latest":
+                    counters.dropped_latest += lost
+                else:
+                    counters.dropped_oldest += lost
+                return
+        counters.dropped_disconnect += len(outbox) + 1
+        self._failing[session] = None
+
+
+def _prepared(push: Push) -> PreparedMessage:
+    return PreparedMessage.of_text(encoded(push))
+
+
+def encoded(message: Any) -> bytes:
+    """A message as it is sent.
+
+    Raises:
+        LocalProtocolError: it holds something that JSON has no form for.
+    """
+    try:
+        return native.encode(message)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise LocalProtocolError(f"the message can't be written as JSON: {error}") from error
+
+
+def _gap_frame(topic: str, missed: int) -> bytes:
+    return encode_frame(Opcode.TEXT, native.encode(Gap(topic=topic, missed=missed)))

@@ -1,0 +1,138 @@
+"""Who is connected to a hub: by link, by user, by name and by address."""
+
+from .auth import name_key
+from .forwarded import PeerAddress
+from .hub_limits import HubLimits
+from .session import Session
+
+__all__ = ["Registry"]
+
+
+class Registry:
+    """The sessions of one hub. Everything is in order of coming, so that runs repeat.
+
+    Args:
+        limits: how many there may be.
+    """
+
+    def __init__(self, limits: HubLimits) -> None:
+        self._limits = limits
+        self._last = 0
+        self.links: dict[Session, None] = {}
+        """Every socket's, until the socket is closed or to be closed."""
+        self.connected: dict[Session, None] = {}
+        """Those with an open WebSocket, let in or not."""
+        self.admitted: dict[Session, None] = {}
+        """Those that were let in."""
+        self._users: dict[str, dict[Session, None]] = {}
+        self._names: dict[str, int] = {}
+        self._addresses: dict[str | None, int] = {}
+        self._opening = 0
+        self._last_guest = 0
+
+    # Links.
+
+    def new_number(self) -> int:
+        """A number that no session had before."""
+        self._last += 1
+        return self._last
+
+    def add(self, session: Session) -> bool:
+        """A socket was accepted; False if too many are still opening."""
+        self.links[session] = None
+        self._opening += 1
+        return self._opening <= self._limits.max_opening
+
+    def remove(self, session: Session) -> None:
+        """Its socket is closed or to be closed."""
+        self.links.pop(session, None)
+
+    # Connections.
+
+    def connect(self, session: Session) -> str | None:
+        """Its WebSocket is open; the name of the limit that is passed, if one is."""
+        self._opening -= 1
+        self.connected[session] = None
+        count = self._addresses.get(session.address, 0) + 1
+        self._addresses[session.address] = count
+        if len(self.connected) > self._limits.max_connections:
+            return "max_connections"
+        if count > self._limits.max_connections_per_address:
+            return "max_connections_per_address"
+        return None
+
+    def disconnect(self, session: Session) -> None:
+        """It has no part in the hub any more."""
+        if self.connected.pop(session, 0) is None:
+            count = self._addresses[session.address] - 1
+            if count:
+                self._addresses[session.address] = count
+            else:
+                del self._addresses[session.address]
+        else:
+            self._opening -= 1
+
+    # Users.
+
+    def admit(self, session: Session) -> None:
+        """It was let in, as the user of its grant."""
+        self.admitted[session] = None
+        user = session.user
+        self._users.setdefault(user, {})[session] = None
+        key = name_key(user)
+        self._names[key] = self._names.get(key, 0) + 1
+
+    def dismiss(self, session: Session) -> bool:
+        """It is let in no more; False if it never was."""
+        if self.admitted.pop(session, 0) is not None:
+            return False
+        user = session.user
+        sessions = self._users[user]
+        del sessions[session]
+        if not sessions:
+            del self._users[user]
+        key = name_key(user)
+        self._names[key] -= 1
+        if not self._names[key]:
+            del self._names[key]
+        return True
+
+    def of(self, user: str) -> tuple[Session, ...]:
+        """A user's sessions, in order of coming."""
+        return tuple(self._users.get(user, ()))
+
+    def users(self) -> int:
+        """How many users are there."""
+        return len(self._users)
+
+    def has_name(self, name: str) -> bool:
+        """Whether somebody is called so, or so alike that they could be taken for each other."""
+        return name_key(name) in self._names
+
+    def namesakes(self, name: str) -> tuple[Session, ...]:
+        """The anonymous sessions that are called so, or alike."""
+        key = name_key(name)
+        if key not in self._names:
+            return ()
+        return tuple(
+            session
+            for session in self.admitted
+            if session.grant is not None
+            and session.grant.anonymous
+            and name_key(session.user) == key
+        )
+
+    def guest_name(self) -> str:
+        """A name for who chose none; numbers are used in turn, so that none means two people soon."""
+        while True:
+            self._last_guest = self._last_guest % max(9999, 2 * len(self._names)) + 1
+            name = f"User-{self._last_guest}"
+            if not self.has_name(name):
+                return name
+
+
+def host_of(address: PeerAddress) -> str | None:
+    """The host in a socket's address; None for a Unix socket."""
+    if isinstance(address, tuple) and address:
+        return str(address[0])
+    return None

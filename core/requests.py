@@ -1,0 +1,349 @@
+"""What each request of a session means: checked, asked about where there is a hook, done, answered."""
+
+from typing import Any
+
+from msgspec import UNSET
+
+from . import messages
+from .account import Account, WallClock
+from .admission import Admission
+from .asking import Asking
+from .effects import Denied, Done, Failed, HookKind, Outcome
+from .grants import Grant
+from .hub_events import AuthFailed
+from .hub_limits import HubLimits
+from .messages import ErrorCode, Member, Published, RequestId
+from .presence import PresenceBook
+from .publishing import Publishing, encoded
+from .registry import Registry
+from .replies import Replies
+from .session import Session
+from .subscribing import Subscribing
+from .topics import check_pattern, check_topic, is_pattern
+
+__all__ = ["Requests"]
+
+
+class Requests:
+    """Handles the requests of sessions that were let in.
+
+    Args:
+        limits: of the hub.
+        registry: who is connected.
+        account: what is counted.
+        clock: the time of day.
+        asking: how the outside is asked.
+        replies: how answers are given.
+        admission: what tokens grant.
+        publishing: how publications reach sessions.
+        subscribing: who subscribes to what.
+        presence: who is where.
+    """
+
+    def __init__(
+        self,
+        limits: HubLimits,
+        registry: Registry,
+        account: Account,
+        clock: WallClock,
+        asking: Asking,
+        replies: Replies,
+        admission: Admission,
+        publishing: Publishing,
+        subscribing: Subscribing,
+        presence: PresenceBook[Session],
+    ) -> None:
+        self._limits = limits
+        self._registry = registry
+        self._account = account
+        self._clock = clock
+        self._asking = asking
+        self._replies = replies
+        self._admission = admission
+        self._publishing = publishing
+        self._subscribing = subscribing
+        self._presence = presence
+
+    def handle(self, session: Session, request: messages.Request, now: float) -> None:
+        """Do what is asked and answer it, now or when the outside has answered."""
+        match request:
+            case messages.Publish():
+                self._publish(session, request, now)
+            case messages.Subscribe():
+                self._subscribe(session, request, now)
+            case messages.Unsubscribe():
+                self._unsubscribe(session, request, now)
+            case messages.Ping():
+                self._replies.answer(session, messages.PongAnswer(id=request.id), now)
+            case messages.QueryPresence():
+                self._query_presence(session, request, now)
+            case messages.Call():
+                self._call(session, request, now)
+            case messages.Refresh():
+                self._refresh(session, request, now)
+            case messages.QueryHistory() | messages.Ack():
+                self._without_history(session, request, now)
+            case messages.Authenticate() | messages.ChooseName():
+                self._refuse(
+                    session, request.id, ErrorCode.ALREADY_AUTHENTICATED,
+                    "who is there was said before; refresh renews a token", now,
+                )  # fmt: skip
+            case messages.Malformed():
+                self._replies.malformed(session, request, now)
+
+    # Publishing.
+
+    def _publish(self, session: Session, request: messages.Publish, now: float) -> None:
+        if request.to is not None:
+            self._direct(session, request, request.to, now)
+            return
+        topic = request.topic
+        assert topic is not None  # the codec lets exactly one of the two through
+        fault = self._may_publish(session, topic)
+        if fault is not None:
+            self._refuse(session, request.id, *fault, now, field="topic")
+            return
+        limit = self._publishing.rules.of(topic).max_message
+        if limit is not None and len(encoded(request.message)) > limit:
+            text = f"a message on this topic has at most {limit} bytes"
+            self._refuse(
+                session, request.id, ErrorCode.MESSAGE_TOO_LARGE, text, now, field="message"
+            )
+            return
+        hook = self._asking.hook(HookKind.PUBLISH, topic)
+        if hook is None:
+            self._place(session, request, topic, request.message, now)
+            return
+
+        def answered(outcome: Outcome, at: float) -> None:
+            if self._denied(session, request.id, outcome, at):
+                return
+            assert isinstance(outcome, Done)
+            fault = self._may_publish(session, topic)  # it may have been revoked meanwhile
+            if fault is not None:
+                self._refuse(session, request.id, *fault, at, field="topic")
+                return
+            message = request.message if outcome.value is UNSET else outcome.value
+            self._place(session, request, topic, message, at)
+
+        self._asking.run_hook(
+            session, HookKind.PUBLISH, hook, answered, now, topic=topic, message=request.message
+        )
+
+    def _may_publish(self, session: Session, topic: str) -> tuple[ErrorCode, str] | None:
+        """Why it may not, as an error's code and text."""
+        assert session.grant is not None
+        try:
+            check_topic(topic)
+        except ValueError as error:
+            return ErrorCode.BAD_TOPIC, str(error)
+        if session.grant.may_write(topic):
+            return None
+        return ErrorCode.FORBIDDEN, "you may not publish to this topic"
+
+    def _place(
+        self, session: Session, request: messages.Publish, topic: str, message: Any, now: float
+    ) -> None:
+        count = self._publishing.publish(topic, message, now, sender=session.user, key=request.key)
+        self._replies.answer(session, Published(recipients=count, topic=topic, id=request.id), now)
+
+    def _direct(self, session: Session, request: messages.Publish, user: str, now: float) -> None:
+        assert session.grant is not None
+        if session.grant.anonymous:
+            text = "messages to a user need a token"
+            self._refuse(session, request.id, ErrorCode.FORBIDDEN, text, now, field="to")
+            return
+        count = self._publishing.direct(user, request.message, now, sender=session.user)
+        self._replies.answer(session, Published(recipients=count, to=user, id=request.id), now)
+
+    # Subscribing.
+
+    def _subscribe(self, session: Session, request: messages.Subscribe, now: float) -> None:
+        topics = tuple(dict.fromkeys(request.topics))
+        fault = self._may_subscribe(session, topics, request)
+        if fault is not None:
+            self._refuse(session, request.id, *fault, now, field="topics")
+            return
+        self._ask_about(session, request, topics, topics, now)
+
+    def _ask_about(
+        self,
+        session: Session,
+        request: messages.Subscribe,
+        topics: tuple[str, ...],
+        left: tuple[str, ...],
+        now: float,
+    ) -> None:
+        """Ask the hooks about the topics that are left, one after the other; then subscribe to all."""
+        for at, topic in enumerate(left):
+            hook = self._asking.hook(HookKind.SUBSCRIBE, topic)
+            if hook is None:
+                continue
+            rest = left[at + 1 :]
+
+            def answered(outcome: Outcome, moment: float, rest: tuple[str, ...] = rest) -> None:
+                if not self._denied(session, request.id, outcome, moment):
+                    self._ask_about(session, request, topics, rest, moment)
+
+            self._asking.run_hook(session, HookKind.SUBSCRIBE, hook, answered, now, topic=topic)
+            return
+        # The grant may be another one by now.
+        fault = self._may_subscribe(session, topics, request)
+        if fault is not None:
+            self._refuse(session, request.id, *fault, now, field="topics")
+            return
+        for topic in topics:
+            self._subscribing.subscribe(session, topic, now, watch=request.presence)
+        answer = messages.Subscribed(request.topics, id=request.id)
+        self._replies.answer(session, answer, now)
+
+    def _may_subscribe(
+        self, session: Session, topics: tuple[str, ...], request: messages.Subscribe
+    ) -> tuple[ErrorCode, str] | None:
+        """Why it may not, as an error's code and text."""
+        grant = session.grant
+        assert grant is not None
+        for topic in topics:
+            try:
+                check_pattern(topic)
+            except ValueError as error:
+                return ErrorCode.BAD_TOPIC, str(error)
+            if not grant.may_read(topic):
+                return ErrorCode.FORBIDDEN, "you may not read all that this asks for"
+            if request.presence:
+                if is_pattern(topic):
+                    return ErrorCode.BAD_TOPIC, "presence is told of topics, not of patterns"
+                if not self._publishing.rules.of(topic).presence:
+                    return ErrorCode.NO_PRESENCE, "this topic does not tell who is there"
+        if request.ack or request.since or request.last is not None:
+            return ErrorCode.NO_HISTORY, "this topic keeps no history"
+        new = [topic for topic in topics if topic not in session.subscriptions]
+        if len(session.subscriptions) + len(new) > self._limits.max_subscriptions:
+            text = f"a session has at most {self._limits.max_subscriptions} subscriptions"
+            return ErrorCode.TOO_MANY_SUBSCRIPTIONS, text
+        if not self._subscribing.has_room(new):
+            return ErrorCode.FULL, "there are too many topics: try again later"
+        return None
+
+    def _unsubscribe(self, session: Session, request: messages.Unsubscribe, now: float) -> None:
+        self._subscribing.unsubscribe(session, request.topics, now)
+        self._replies.answer(session, messages.Unsubscribed(request.topics, id=request.id), now)
+
+    # Asking.
+
+    def _query_presence(
+        self, session: Session, request: messages.QueryPresence, now: float
+    ) -> None:
+        topic = request.topic
+        assert session.grant is not None
+        try:
+            check_topic(topic)
+        except ValueError as error:
+            self._refuse(session, request.id, ErrorCode.BAD_TOPIC, str(error), now, field="topic")
+            return
+        if not session.grant.may_read(topic):
+            text = "you may not read this topic"
+            self._refuse(session, request.id, ErrorCode.FORBIDDEN, text, now, field="topic")
+        elif not self._publishing.rules.of(topic).presence:
+            text = "this topic does not tell who is there"
+            self._refuse(session, request.id, ErrorCode.NO_PRESENCE, text, now, field="topic")
+        else:
+            members = [
+                Member(user, count)
+                for (user, count), _ in zip(
+                    self._presence.members(topic),
+                    range(self._limits.max_members_told),
+                    strict=False,
+                )
+            ]
+            count = self._presence.count(topic)
+            answer = messages.Presence(topic, tuple(members), count, id=request.id)
+            self._replies.answer(session, answer, now)
+
+    def _call(self, session: Session, request: messages.Call, now: float) -> None:
+        try:
+            check_topic(request.name)
+            hook = self._asking.hook(HookKind.CALL, request.name)
+        except ValueError:
+            hook = None
+        if hook is None:
+            text = "there is no such function"
+            self._refuse(session, request.id, ErrorCode.UNKNOWN_CALL, text, now, field="name")
+            return
+
+        def answered(outcome: Outcome, at: float) -> None:
+            if self._denied(session, request.id, outcome, at):
+                return
+            assert isinstance(outcome, Done)
+            data = None if outcome.value is UNSET else outcome.value
+            result = messages.CallResult(request.name, data, id=request.id)
+            self._replies.answer(session, result, at)
+
+        self._asking.run_hook(
+            session, HookKind.CALL, hook, answered, now, name=request.name, data=request.data
+        )
+
+    def _without_history(
+        self, session: Session, request: messages.QueryHistory | messages.Ack, now: float
+    ) -> None:
+        text = "this topic keeps no history"
+        self._refuse(session, request.id, ErrorCode.NO_HISTORY, text, now, field="topic")
+
+    # Refreshing.
+
+    def _refresh(self, session: Session, request: messages.Refresh, now: float) -> None:
+        def granted(grant: Grant, at: float) -> None:
+            if session.grant is None or grant.user != session.user:
+                text = "the token is another user's: connect anew with it"
+                self._refuse(session, request.id, ErrorCode.FORBIDDEN, text, at, field="token")
+                return
+            session.grant = grant
+            self._admission.note_expiry(session, at)
+            self._subscribing.drop_forbidden(session, at)
+            answer = messages.AuthResult("ok", username=grant.user, id=request.id)
+            self._replies.answer(session, answer, at)
+
+        def refused(why: str, at: float) -> None:
+            self._account.counters.auth_failures += 1
+            self._account.tell(AuthFailed(session.number, session.address, why))
+            self._not_refreshed(session, request.id, "Invalid token", at)
+
+        def failed(at: float) -> None:
+            self._not_refreshed(session, request.id, "Authentication failed", at)
+
+        self._admission.grant_of(session, request.token, now, granted, refused, failed)
+
+    def _not_refreshed(
+        self, session: Session, request_id: RequestId, message: str, now: float
+    ) -> None:
+        """The old grant goes on until its end."""
+        answer = messages.AuthResult("error", message=message, id=request_id)
+        self._replies.mistake(session, answer, now)
+
+    # Errors.
+
+    def _refuse(
+        self,
+        session: Session,
+        request_id: RequestId,
+        code: ErrorCode | str,
+        message: str,
+        now: float,
+        *,
+        field: str | None = None,
+    ) -> None:
+        self._replies.refuse(session, request_id, code, message, now, field=field)
+
+    def _denied(
+        self, session: Session, request_id: RequestId, outcome: Outcome, now: float
+    ) -> bool:
+        """Whether a hook refused or failed; then the request is answered."""
+        match outcome:
+            case Denied(code, message):
+                self._refuse(session, request_id, code, message, now)
+            case Failed():
+                text = "the server failed with this request"
+                self._refuse(session, request_id, ErrorCode.INTERNAL, text, now)
+            case _:
+                return False
+        return True

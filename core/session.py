@@ -1,0 +1,538 @@
+"""One peer of a hub, from its first byte to its last.
+
+A `Session` is a `Link`: it owns a `WebSocket`, takes its events, and hands what they mean to its hub. What
+the hub has for the peer waits in the session's outbox, and goes to the WebSocket only when the socket
+takes bytes. So until then it can be dropped, counted, or taken back.
+
+Its hub keeps its timeouts: `next_timeout` of a session is always None.
+"""
+
+from collections.abc import Callable
+from enum import IntEnum
+from typing import Any, Protocol
+
+from .account import Account
+from .errors import LocalProtocolError
+from .events import BinaryMessage, Closed, HttpRequested, Requested, TextMessage
+from .forwarded import PeerAddress
+from .frames import CloseCode, Opcode, encode_frame
+from .grants import Grant
+from .http import Response
+from .hub_limits import HubLimits
+from .limits import TokenBucket
+from .link import End
+from .outbox import Outbox, Publication
+from .outgoing import PreparedMessage
+from .session_states import SESSION, SessionState, SessionStep
+from .states import State
+from .websocket import WebSocket
+
+__all__ = ["Moment", "Session", "SessionHub"]
+
+
+class Moment(IntEnum):
+    """What a session may wait for beside its WebSocket's own timers."""
+
+    IDENTIFY = 0
+    """Credentials are due."""
+    EXPIRE = 1
+    """Its grant ends."""
+    RESUME = 2
+    """Its rate limit lets it go on."""
+    LEAVE = 3
+    """What waits had its time to leave."""
+
+
+class SessionHub(Protocol):
+    """What a session needs of its hub."""
+
+    limits: HubLimits
+    account: Account
+
+    def mark(self, session: "Session") -> None:
+        """The session's adapter has something to do."""
+        ...
+
+    def reschedule(self, session: "Session", at: float | None) -> None:
+        """When the session wants to be called."""
+        ...
+
+    def requested(self, session: "Session", event: Requested, now: float) -> None:
+        """A request to open a WebSocket came: accept or reject it."""
+        ...
+
+    def http_requested(self, session: "Session", event: HttpRequested, now: float) -> None:
+        """An ordinary HTTP request came: answer it now or later."""
+        ...
+
+    def text_received(self, session: "Session", text: str, now: float) -> None:
+        """A message came from a session that is not waiting."""
+        ...
+
+    def binary_received(self, session: "Session", now: float) -> None:
+        """A binary message came."""
+        ...
+
+    def moment_came(self, session: "Session", moment: Moment, now: float) -> None:
+        """Credentials are late, or a grant ended."""
+        ...
+
+    def ended(self, session: "Session", code: int, cause: str, unsent: int, now: float) -> None:
+        """The session has no part in the hub any more; `unsent` publications waited for it."""
+        ...
+
+    def gone(self, session: "Session") -> None:
+        """Its socket is closed or to be closed; nothing follows."""
+        ...
+
+
+class Session:
+    """One peer. Made by `Hub.connect`.
+
+    Args:
+        hub: whose it is.
+        number: which no other session of the hub has.
+        ws: a server's side.
+        peer: the socket's address.
+        now: the time.
+    """
+
+    __slots__ = (
+        "_account",
+        "_answers_hold",
+        "_at",
+        "_close",
+        "_detached",
+        "_errors",
+        "_gone",
+        "_hub",
+        "_limits",
+        "_moments",
+        "_requests",
+        "_working",
+        "address",
+        "carrier",
+        "dirty",
+        "grant",
+        "number",
+        "outbox",
+        "peer",
+        "since",
+        "slow_told",
+        "state",
+        "subscriptions",
+        "waiting_for",
+        "ws",
+    )
+
+    def __init__(
+        self, hub: SessionHub, number: int, ws: WebSocket, peer: PeerAddress, now: float
+    ) -> None:
+        self._hub = hub
+        self._account = hub.account
+        self._limits = hub.limits
+        self.number = number
+        self.ws = ws
+        self.peer = peer
+        """The socket's own address."""
+        self.address: str | None = None
+        """The client's, once its request told it."""
+        self.since = now
+        """When it connected."""
+        self.carrier: Any = None  # whatever the adapter keeps: its socket
+        self.state = SessionState.OPENING
+        self.grant: Grant | None = None
+        """Who it is, once that is known."""
+        self.subscriptions: dict[str, bool] = {}
+        """Topics and patterns, each with whether coming and going there are told."""
+        self.outbox = Outbox(hub.limits.outbox_size)
+        self.waiting_for: int | None = None
+        """The effect whose outcome it waits for."""
+        self.slow_told = False
+        """Whether it was told of that it does not keep up, since it last did."""
+        self.dirty = True
+        """Whether the adapter has something to do (see `Link`), and knows it from the hub."""
+        self._close: tuple[int, str] | None = None
+        self._moments: dict[Moment, float] | None = None
+        self._at: float | None = None
+        self._requests: TokenBucket | None = None
+        self._errors: TokenBucket | None = None
+        self._answers_hold = False
+        self._working = False
+        self._detached = False
+        self._gone = False
+        self._note_time()
+
+    def __repr__(self) -> str:
+        return f"<Session {self.number} {self.state.value}>"  # no names: they are the peer's
+
+    # Link: bytes and time in.
+
+    def receive_data(self, data: bytes, now: float) -> None:
+        """Bytes arrived (see `Link`)."""
+        self._account.counters.bytes_in += len(data)
+        self.ws.receive_data(data, now)
+        self.work(now)
+
+    def receive_eof(self, now: float) -> None:
+        """The peer ended its stream (see `Link`)."""
+        self.ws.receive_eof(now)
+        self.work(now)
+
+    def connection_lost(self, now: float) -> None:
+        """The socket is gone (see `Link`)."""
+        self.ws.connection_lost(now)
+        self.work(now)
+
+    def write_blocked(self, now: float) -> None:
+        """The socket took only a part (see `Link`)."""
+        self.ws.write_blocked(now)
+        self._note_time()
+
+    def next_timeout(self) -> float | None:
+        """Always None: `Hub.next_timeout` is for all sessions."""
+        return None
+
+    def handle_timeout(self, now: float) -> None:
+        """Do what is due (see `Link`)."""
+        self.ws.handle_timeout(now)
+        moments = self._moments
+        if moments:
+            for moment in sorted(moments):
+                at = moments.get(moment)
+                if at is not None and at <= now:
+                    del moments[moment]
+                    self._expire(moment, now)
+        self.work(now)
+
+    # Link: bytes out, and what to do with the socket.
+
+    def data_to_send(self, now: float, max_bytes: int = 65536) -> list[bytes]:
+        """Take bytes to write (see `Link`)."""
+        ws, outbox = self.ws, self.outbox
+        size = outbox.size
+        if not ws.dirty and self._close is None and size <= max_bytes and outbox.answers is None:
+            # Nothing but publications, and all may leave: what a fan-out does to most sessions.
+            self.dirty = False
+            if not size:
+                return []
+            frames = outbox.take_all()
+            self._account.waiting -= size
+            counters = self._account.counters
+            counters.messages_out += len(frames)
+            counters.bytes_out += sum(map(len, frames))
+            self.slow_told = False
+            return frames
+        return self._data_to_send(now, max_bytes)
+
+    def _data_to_send(self, now: float, max_bytes: int) -> list[bytes]:
+        ws, outbox = self.ws, self.outbox
+        if self._close is not None and not outbox:
+            self._close_now(now)
+        taken = ws.data_to_send(now, max_bytes)
+        room = max_bytes - sum(map(len, taken))
+        if outbox and room > 0 and ws.can_send:
+            before = outbox.size
+            frames = outbox.take(room, at_least_one=not taken)
+            self._account.waiting -= before - outbox.size
+            self._account.counters.messages_out += len(frames)
+            taken += frames
+        self._account.counters.bytes_out += sum(map(len, taken))
+        if not outbox.size:
+            self.slow_told = False
+        if self._answers_hold and outbox.answers_size <= self._limits.answers_size // 4:
+            self._answers_hold = False
+            self.work(now)
+        else:
+            self._note_time()
+        if ws.end is End.CLOSE:
+            self._go()
+        # Who gets nothing does not come again by itself, and must be told of what comes next.
+        self.dirty = bool(taken) and self.wants_write
+        return taken
+
+    @property
+    def unchanged(self) -> bool:
+        """Whether nothing but bytes changed (see `Link`)."""
+        return self.ws.unchanged and self._close is None and not self._gone
+
+    @property
+    def wants_read(self) -> bool:
+        """Whether to read on (see `Link`)."""
+        return self.ws.wants_read
+
+    @property
+    def wants_write(self) -> bool:
+        """Whether `data_to_send` has something (see `Link`)."""
+        return self.ws.wants_write or bool(self.outbox) or self._close is not None
+
+    @property
+    def end(self) -> End | None:
+        """What to do to the socket (see `Link`)."""
+        return None if self._close is not None else self.ws.end
+
+    # For the hub.
+
+    @property
+    def user(self) -> str:
+        """Its user's name; empty while nobody."""
+        return "" if self.grant is None else self.grant.user
+
+    def step(self, step: SessionStep) -> None:
+        """Move on."""
+        self.state = SESSION[self.state, step]
+
+    def arm(self, moment: Moment, at: float | None) -> None:
+        """Have something happen at a moment; None forgets it."""
+        if self._moments is None:
+            if at is None:
+                return
+            self._moments = {}
+        if at is None:
+            self._moments.pop(moment, None)
+        else:
+            self._moments[moment] = at
+        self._note_time()
+
+    def forget_time(self) -> None:
+        """The hub calls now, and has nothing noted any more."""
+        self._at = None
+
+    def accept(self, now: float) -> bool:
+        """Open the WebSocket that was asked for; False if the peer has left meanwhile."""
+        if not self.ws.accept(now):
+            return False
+        if self.ws.compressed:
+            self.outbox.compress = self.ws.frame_of
+        self.step(SessionStep.OPENED)
+        return True
+
+    def answer(self, payload: bytes, now: float) -> None:
+        """Queue an answer, which goes before all publications that wait."""
+        if self.state in (SessionState.LEAVING, SessionState.OVER):
+            return
+        if self.ws.compressed:
+            frame = self.ws.frame_of(PreparedMessage.of_text(payload))
+        else:
+            frame = encode_frame(Opcode.TEXT, payload)
+        self.outbox.answer(frame)
+        if self.outbox.answers_size > self._limits.answers_size:
+            self._answers_hold = True
+            self._hold(now)
+        self.mark()
+
+    def push(self, publication: Publication) -> bool:
+        """Queue a publication; False if it does not fit."""
+        if not self.outbox.push(publication):
+            return False
+        self._account.waiting += publication.cost
+        self.mark()
+        return True
+
+    def discard(self, gone: Callable[[str], bool]) -> int:
+        """Take back what waits of the topics for which `gone` is true; how many publications it was."""
+        before = self.outbox.size
+        count = self.outbox.discard(gone)
+        self._account.waiting -= before - self.outbox.size
+        return count
+
+    def mark(self) -> None:
+        """Have the adapter look."""
+        if not self.dirty:
+            self.dirty = True
+            self._hub.mark(self)
+
+    def ask_http(self, effect: int) -> None:
+        """Wait for the response to the HTTP request that it carries."""
+        self.waiting_for = effect
+
+    def ask(self, effect: int, now: float) -> None:
+        """Wait for the outcome of an effect; read nothing meanwhile."""
+        self.step(SessionStep.ASK)
+        self.waiting_for = effect
+        self._hold(now)
+
+    def answered(self, now: float) -> None:
+        """The outcome came. What it means is done first, then `work` goes on."""
+        self.waiting_for = None
+        self.step(SessionStep.ANSWERED)
+        self._hold(now)
+
+    def allow_error(self, now: float) -> bool:
+        """One more request failed; False if they are too many."""
+        if self._errors is None:
+            self._errors = TokenBucket(self._limits.error_rate, self._limits.error_burst, now)
+        return self._errors.take(now)
+
+    def leave(self, code: int, reason: str, now: float) -> None:
+        """Close behind what waits, which has `close_timeout` to leave. Nothing new is queued."""
+        if self.state in (SessionState.LEAVING, SessionState.OVER):
+            return
+        if self.state is SessionState.OPENING:
+            self.fail(code, reason, now)
+            return
+        self.step(SessionStep.LEAVE)
+        self._close = (code, reason)
+        self._detach(code, reason, 0, now)
+        self.arm(Moment.LEAVE, now + self._limits.close_timeout)
+        self._hold(now)
+        self.mark()
+
+    def fail(self, code: int, reason: str, now: float) -> None:
+        """Close before what waits, which is lost."""
+        if self.state is SessionState.OVER:
+            return
+        self._close = None
+        self.step(SessionStep.END)
+        self._detach(code, reason, self._throw_away(), now)
+        try:
+            self.ws.close(now, code, reason)
+        except LocalProtocolError:
+            self.ws.connection_lost(now)  # the handshake is not done: there is no frame to send
+        self._hold(now)
+        self.work(now)
+        self.mark()
+
+    def respond(self, response: Response, now: float) -> None:
+        """Answer the HTTP request that it carries."""
+        self.waiting_for = None
+        self.ws.respond(response, now)
+        self.work(now)
+        self.mark()
+
+    def work(self, now: float) -> None:
+        """Take the events that may be taken, and act on them."""
+        if self._working:
+            return  # further up in the stack it goes on
+        self._working = True
+        try:
+            self._take_events(now)
+        finally:
+            self._working = False
+        ws = self.ws
+        if ws.closed is not None or ws.state is State.CLOSED:
+            self._end(now)
+        if ws.end is End.CLOSE:
+            self._go()
+        if ws.dirty:
+            self.mark()
+        self._note_time()
+
+    # Inside.
+
+    def _take_events(self, now: float) -> None:
+        ws = self.ws
+        while True:
+            if self.waiting_for is not None and ws.closed is None:
+                return
+            if self._answers_hold or not self._within_rate(now):
+                return
+            if self.outbox.answers is not None and ws.state is State.CLOSING and ws.can_send:
+                # The next event may be the last: answers go before the Close frame that is due.
+                ws.send_frames(self.outbox.take_answers(), now)
+            event = ws.next_event()
+            if event is None:
+                return
+            self._take(event, now)
+
+    def _take(self, event: object, now: float) -> None:
+        if isinstance(event, TextMessage):
+            if self._reads:
+                if self._requests is not None:
+                    self._requests.take(now)
+                self._hub.text_received(self, event.data, now)
+        elif isinstance(event, BinaryMessage):
+            if self._reads:
+                self._hub.binary_received(self, now)
+        elif isinstance(event, Requested):
+            self._hub.requested(self, event, now)
+        elif isinstance(event, HttpRequested):
+            self._hub.http_requested(self, event, now)
+        elif isinstance(event, Closed):
+            self._end(now)
+
+    @property
+    def _reads(self) -> bool:
+        return self.state is SessionState.OPEN or self.state is SessionState.IDENTIFYING
+
+    def _within_rate(self, now: float) -> bool:
+        """Whether one more request may be taken. If not, nothing is read until it may."""
+        if not self._reads or not self.ws.has_event or self.ws.closed is not None:
+            return True
+        if self._requests is None:
+            limits = self._limits
+            self._requests = TokenBucket(limits.request_rate, limits.request_burst, now)
+        at = self._requests.available_at(now)
+        if at <= now:
+            if self._moments is not None and Moment.RESUME in self._moments:
+                self.arm(Moment.RESUME, None)
+                self._hold(now)
+            return True
+        self.arm(Moment.RESUME, at)
+        self._hold(now)
+        return False
+
+    def _hold(self, now: float) -> None:
+        """Tell the WebSocket whether we read on."""
+        paused = self._moments is not None and Moment.RESUME in self._moments
+        self.ws.hold(self.waiting_for is not None or self._answers_hold or paused, now)
+
+    def _expire(self, moment: Moment, now: float) -> None:
+        if moment is Moment.RESUME:
+            self._hold(now)
+        elif moment is Moment.LEAVE:
+            if self._close is not None:
+                self.fail(*self._close, now)
+        else:
+            self._hub.moment_came(self, moment, now)
+
+    def _close_now(self, now: float) -> None:
+        """What waited has left: the Close frame follows."""
+        assert self._close is not None
+        (code, reason), self._close = self._close, None
+        self.arm(Moment.LEAVE, None)
+        if self.ws.can_send:
+            self.ws.close(now, code, reason)
+        self.work(now)
+
+    def _end(self, now: float) -> None:
+        """The WebSocket ended by itself: the peer closed, broke the protocol, or is gone."""
+        if self.state is SessionState.OVER:
+            return
+        self._close = None
+        self.step(SessionStep.END)
+        closed = self.ws.closed
+        if closed is None:
+            code, cause = int(CloseCode.ABNORMAL_CLOSURE), "the opening handshake did not succeed"
+        else:
+            code, cause = closed.code, closed.cause
+        self._detach(code, cause, self._throw_away(), now)
+        self.mark()
+
+    def _detach(self, code: int, cause: str, unsent: int, now: float) -> None:
+        """Leave the hub, once; last bytes may still leave."""
+        self.waiting_for = None
+        self._moments = None
+        if not self._detached:
+            self._detached = True
+            self._hub.ended(self, code, cause, unsent, now)
+
+    def _throw_away(self) -> int:
+        self._account.waiting -= self.outbox.size
+        return self.outbox.clear()
+
+    def _go(self) -> None:
+        if not self._gone and self.state is SessionState.OVER:
+            self._gone = True
+            self._at = None
+            self._hub.gone(self)
+
+    def _note_time(self) -> None:
+        """Tell the hub when to call, if that moved."""
+        at = self.ws.next_timeout()
+        if self._moments:
+            first = min(self._moments.values())
+            at = first if at is None or first < at else at
+        if at != self._at and not self._gone:
+            self._at = at
+            self._hub.reschedule(self, at)

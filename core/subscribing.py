@@ -1,0 +1,129 @@
+"""Who subscribes to what, who is present by it, and what is announced of that.
+
+The table holds only what is allowed now: a subscription that its session may no longer read is removed,
+with all that waits of it, in the step in which that becomes known. So delivery checks nothing.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from .account import WallClock
+from .hub_limits import HubLimits
+from .messages import PresenceChange, System, Unsubscribed
+from .presence import PresenceBook
+from .publishing import Publishing
+from .replies import Replies
+from .rules import Rule
+from .session import Session
+from .subscriptions import SubscriptionTable
+from .topics import is_pattern, matches
+
+__all__ = ["Subscribing"]
+
+
+class Subscribing:
+    """Changes subscriptions.
+
+    Args:
+        limits: of the hub.
+        table: who subscribes to what.
+        presence: who is where.
+        publishing: how announcements reach sessions.
+        replies: how answers are given.
+        clock: the time that announcements carry.
+    """
+
+    def __init__(
+        self,
+        limits: HubLimits,
+        table: SubscriptionTable[Session],
+        presence: PresenceBook[Session],
+        publishing: Publishing,
+        replies: Replies,
+        clock: WallClock,
+    ) -> None:
+        self._limits = limits
+        self._table = table
+        self._presence = presence
+        self._publishing = publishing
+        self._replies = replies
+        self._clock = clock
+
+    def has_room(self, topics: Sequence[str]) -> bool:
+        """Whether these may be added to all that have a subscriber."""
+        if len(self._table) + len(topics) <= self._limits.max_topics:
+            return True
+        new = sum(not self._table.exact(topic) for topic in topics)
+        return len(self._table) + new <= self._limits.max_topics
+
+    def subscribe(self, session: Session, topic: str, now: float, *, watch: bool = False) -> None:
+        """Subscribe a session to a topic or pattern that it may read. Again, it changes only `watch`."""
+        known = topic in session.subscriptions
+        session.subscriptions[topic] = watch
+        if watch:
+            self._presence.watch(topic, session)
+        elif known:
+            self._presence.unwatch(topic, session)
+        if known:
+            return
+        rule = self._rule_of_presence(topic)
+        if rule is not None and self._presence.join(topic, session.user):
+            # Before it is subscribed: the others are told, not the one who comes.
+            self._announce(rule, topic, session.user, True, now)
+        self._table.add(session, topic)
+
+    def unsubscribe(self, session: Session, topics: Iterable[str], now: float) -> None:
+        """Remove subscriptions, and what waits of them. Those that are none are passed over."""
+        gone = [topic for topic in topics if topic in session.subscriptions]
+        for topic in gone:
+            self._remove(session, topic, now)
+        if gone and session.outbox.size:
+            kept = tuple(session.subscriptions)
+            session.discard(
+                lambda topic: (
+                    any(matches(pattern, topic) for pattern in gone)
+                    and not any(matches(pattern, topic) for pattern in kept)
+                )
+            )
+
+    def leave(self, session: Session, now: float) -> None:
+        """Remove all subscriptions of a session that has left."""
+        for topic in tuple(session.subscriptions):
+            self._remove(session, topic, now)
+
+    def drop_forbidden(self, session: Session, now: float) -> None:
+        """Remove what the session's grant does not allow any more, and tell it so."""
+        grant = session.grant
+        assert grant is not None
+        gone = tuple(topic for topic in session.subscriptions if not grant.may_read(topic))
+        if gone:
+            self.unsubscribe(session, gone, now)
+            self._replies.answer(session, Unsubscribed(gone, reason="revoked"), now)
+
+    # Inside.
+
+    def _remove(self, session: Session, topic: str, now: float) -> None:
+        watched = session.subscriptions.pop(topic)
+        self._table.remove(session, topic)
+        if watched:
+            self._presence.unwatch(topic, session)
+        rule = self._rule_of_presence(topic)
+        if rule is not None and self._presence.leave(topic, session.user):
+            self._announce(rule, topic, session.user, False, now)
+
+    def _rule_of_presence(self, topic: str) -> Rule | None:
+        """The rule of a topic where who is subscribed is present; by a pattern nobody is."""
+        if is_pattern(topic):
+            return None
+        rule = self._publishing.rules.of(topic)
+        return rule if rule.presence else None
+
+    def _announce(self, rule: Rule, topic: str, user: str, came: bool, now: float) -> None:
+        count = self._presence.count(topic)
+        if rule.announce and count <= rule.announce_max:
+            text = f"{user} {'joined' if came else 'left'} the chat"
+            said = System(text, self._clock.text(now), topic)
+            self._publishing.push(topic, rule, said, self._table.receivers(topic), now)
+        watchers = self._presence.watchers(topic)
+        if watchers:
+            change = PresenceChange(topic, "join" if came else "leave", user, count)
+            self._publishing.push(topic, rule, change, watchers, now)
