@@ -122,12 +122,12 @@ async def test_broadcast_skips_who_is_closing_or_in_the_middle_of_a_message(net:
 
 
 async def test_broadcast_in_one_go(net: Net) -> None:
-    """However much is sent in one turn of the loop, a peer that keeps up misses nothing."""
+    """Sent in one turn of the loop, more than `write_limit` is skipped only if the socket takes no more."""
     async with serving(net, _stay) as server, client(server) as peer:
         await until(lambda: len(server.connections) == 1)
-        for number in range(100):
+        for number in range(40):
             assert net.broadcast(server.connections, f"{number} " + "x" * 4000) == []
-        for number in range(100):
+        for number in range(40):
             assert str(await peer.recv()).startswith(f"{number} ")
 
 
