@@ -510,8 +510,9 @@ class History(_Told, frozen=True, tag="history"):
 
     topic: str
     """Which topic."""
+    # Raw: a server gives what it kept as it wrote it.
     publications: tuple[Chat | Notification | msgspec.Raw, ...]
-    """As they were pushed, or would have been; a server gives them as it wrote them."""
+    """As they were pushed, or would have been."""
     id: RequestId = None
     """The request's."""
 
