@@ -46,6 +46,19 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     max_message: int | None = None
     """Bytes of a publication's message as JSON; None leaves it to `max_size`."""
 
+    history: int | None = None
+    """Publications that are kept, for those who were away or come late; None keeps none unless
+    `history_bytes` says so."""
+
+    history_seconds: float | None = None
+    """Age at which a publication that is kept is forgotten; None is none."""
+
+    history_bytes: int | None = None
+    """Bytes that are kept; None leaves it to `history`."""
+
+    durable: bool = False
+    """Whether publications are stored before they are answered and delivered, and outlive the server."""
+
     def __post_init__(self) -> None:
         try:
             check_pattern(self.pattern)

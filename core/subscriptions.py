@@ -6,7 +6,7 @@ besides, a tree that is walked along the tokens of a topic (as the "sublist" of 
 difference: a path on which no two patterns part is one node. So a pattern adds two nodes at most, however
 many tokens it has, and a walk visits at most the nodes that agree with the topic up to there.
 
-Results are not remembered. A walk takes about two microseconds, and a memory of results would have to
+Results are not remembered. A walk takes about a microsecond, and a memory of results would have to
 be bounded, by receivers too, and be emptied whenever somebody subscribes to a pattern; and it would make
 a publication dear just where there are many topics.
 """

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from . import broadcast, churn, echo, halfopen, handshake, idle, memory, parse
+from . import broadcast, churn, echo, halfopen, handshake, idle, memory, parse, topics
 from .servers import NotStartedError
 from .table import Row, render
 
@@ -25,6 +25,7 @@ class _Measure:
 # ones need new servers for each round and take as long as they take.
 _MEASURES = {
     "parse": _Measure(parse.measure, 15),
+    "topics": _Measure(topics.measure, 15),
     "handshake": _Measure(handshake.measure, 15),
     "echo": _Measure(echo.measure, 15),
     "broadcast": _Measure(broadcast.measure, 5),

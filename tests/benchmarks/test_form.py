@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from . import broadcast, churn, contenders, echo, halfopen, handshake, idle, memory, parse
+from . import broadcast, churn, contenders, echo, halfopen, handshake, idle, memory, parse, topics
 from .cli import main
 from .contenders import Contender
 from .table import Goal, Row, percentile, render
@@ -21,6 +21,7 @@ MEASURES: dict[str, tuple[Callable[[], list[Row]], set[str]]] = {
         lambda: parse.measure(1, 0.01),
         {"wsproto", "websockets", "FrameSplitter", "WebSocket"},
     ),
+    "topics": (lambda: topics.measure(1, 0.01, sizes=(50, 200)), {"of 50", "of 200"}),
     "handshake": (lambda: handshake.measure(1, 0.01, batch=20), SERVERS),
     "echo": (lambda: echo.measure(1, 0.05), SERVERS),
     "broadcast": (lambda: broadcast.measure(1, 0.02, receivers=20), OURS),
