@@ -79,6 +79,28 @@ class HubLimits(Limits, frozen=True, kw_only=True, forbid_unknown_fields=True):
     max_topics: int = 200_000
     """Topics and patterns with a subscriber. A subscription to one more is refused."""
 
+    total_history_size: int = 256 * 2**20
+    """What all topics keep in memory. Above it a topic that gets more keeps less."""
+
+    max_logs: int = 100_000
+    """Topics with history in memory. Beyond it the one that was quiet longest is forgotten, unless it
+    is durable."""
+
+    durable_memory: int = 1_000
+    """Publications of a durable topic that are in memory too; older ones are read from the store."""
+
+    max_history_told: int = 1_000
+    """Publications in one answer about history."""
+
+    max_unacknowledged: int = 64
+    """Publications that are out to one consumer and not acknowledged."""
+
+    ack_timeout: float = 30.0
+    """For a consumer to acknowledge; then it gets again what it has not."""
+
+    max_consumers: int = 100_000
+    """Consumers whose acknowledged position is remembered; beyond it the oldest is forgotten."""
+
     max_members_told: int = 1_000
     """Members that an answer about presence names; the count is always right."""
 

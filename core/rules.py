@@ -1,6 +1,7 @@
 """The options of topics, by pattern: the first rule that matches a topic is its rule."""
 
 from collections.abc import Sequence
+from math import inf
 from typing import Final, Literal, get_args
 
 import msgspec
@@ -64,7 +65,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             check_pattern(self.pattern)
         except ValueError as error:
             raise ValueError(f"pattern: {error}") from None
-        for name in ("presence", "announce"):
+        for name in ("presence", "announce", "durable"):
             value = getattr(self, name)
             if not isinstance(value, bool):
                 raise ValueError(f"{name}={value!r}: must be true or false")  # noqa: TRY004 - as the others
@@ -72,14 +73,30 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             value = getattr(self, name)
             if value not in words:
                 raise ValueError(f"{name}={value!r}: must be one of {', '.join(map(repr, words))}")
-        for name in ("announce_max", "max_message"):
+        for name in ("announce_max", "max_message", "history", "history_bytes"):
             value = getattr(self, name)
-            if value is None and name == "max_message":
+            if value is None and name != "announce_max":
                 continue
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ValueError(f"{name}={value!r}: must be a whole number of at least 1")
         if self.announce and not self.presence:
             raise ValueError("announce: only a topic with presence = true can announce")
+        seconds = self.history_seconds
+        if seconds is not None and (
+            not isinstance(seconds, (int, float))
+            or isinstance(seconds, bool)
+            or not 0 < seconds < inf
+        ):
+            raise ValueError(f"history_seconds={seconds!r}: must be a number above 0")
+        if not self.logged:
+            for name in ("durable", "history_seconds"):
+                if getattr(self, name):
+                    raise ValueError(f"{name}: say how much is kept, with history or history_bytes")
+
+    @property
+    def logged(self) -> bool:
+        """Whether such a topic keeps history."""
+        return self.history is not None or self.history_bytes is not None
 
 
 _WORDS: Final = {"priority": get_args(Priority), "slow": get_args(SlowPolicy)}
