@@ -13,6 +13,7 @@ __all__ = [
     "Close",
     "Closed",
     "Event",
+    "HttpRequested",
     "Pong",
     "Refused",
     "Requested",
@@ -28,6 +29,20 @@ class Requested(msgspec.Struct, frozen=True):
     """What the client offers, in its order of preference."""
     subprotocol: str | None
     """The first of ours that it offers, which `accept` takes unless told otherwise."""
+
+
+class HttpRequested(msgspec.Struct, frozen=True):
+    """Server: an ordinary HTTP request that no route answers. Answer with `respond`.
+
+    Only where `ServerOptions.http` asks for it.
+    """
+
+    request: Request
+    body: bytes
+    """The whole body, at most `max_request_body` bytes, without its transfer coding."""
+
+    def __repr__(self) -> str:
+        return f"HttpRequested({self.request!r}, {len(self.body)} bytes)"
 
 
 class Accepted(msgspec.Struct, frozen=True):
@@ -96,4 +111,4 @@ class Closed(msgspec.Struct, frozen=True, kw_only=True):
     """Messages that arrived after our own Close frame and were thrown away."""
 
 
-Event = Requested | Accepted | Refused | TextMessage | BinaryMessage | Pong | Closed
+Event = Requested | HttpRequested | Accepted | Refused | TextMessage | BinaryMessage | Pong | Closed

@@ -129,9 +129,12 @@ class ServerOptions(Options, frozen=True, kw_only=True):
     """
     routes: Mapping[str, Response] = HEALTHZ
     """Ordinary HTTP requests that are answered."""
+    http: bool = False
+    """Whether ordinary requests to other paths are reported as `HttpRequested`, and not refused with 426."""
 
     def __post_init__(self) -> None:
         Options.__post_init__(self)
+        _expect(self, "http", bool, "True or False")
         if self.origins not in ("same-host", None):
             _expect(self, "origins", tuple, "a tuple of origins, 'same-host' or None")
             for origin in self.origins or ():

@@ -14,7 +14,7 @@ from .errors import LocalProtocolError
 from .http import TOKEN, BadMessage, Headers, HeadersLike, Request, Response, encode_headers
 from .limits import Limits
 
-__all__ = ["HeadReader", "ResponseReader", "read_request"]
+__all__ = ["CONTROLS", "HeadReader", "ResponseReader", "read_request"]
 
 
 class HeadReader:
@@ -59,7 +59,8 @@ class HeadReader:
         return bytes(self._buffer[:end]), bytes(self._buffer[end:]) + data[max(room, 0) :]
 
 
-_CONTROLS: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+CONTROLS: Final = re.compile(rb"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+"""Control characters but CR, LF and TAB."""
 
 
 def _check_head(head: bytes, limits: Limits) -> None:
@@ -67,7 +68,7 @@ def _check_head(head: bytes, limits: Limits) -> None:
     lines = head.count(b"\r\n")
     if lines - 2 > limits.max_headers:
         raise BadMessage(431, f"More than {limits.max_headers} header lines")
-    if head.count(b"\n") != lines or head.count(b"\r") != lines or _CONTROLS.search(head):
+    if head.count(b"\n") != lines or head.count(b"\r") != lines or CONTROLS.search(head):
         # Besides what it may mean to others: one VT behind a run of blanks costs h11 quadratic time.
         raise BadMessage(400, "Lines must end in CR LF and hold no other control character")
     if b"\r\n " in head or b"\r\n\t" in head:

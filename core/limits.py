@@ -37,7 +37,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """Characters and bytes that wait for the application before we stop reading: one full message."""
 
     max_handshake_size: int = 16384
-    """The head of a request or response, and what is held behind it before the answer. As h11."""
+    """The head of a request or response, what is held behind it before the answer, and the framing of a
+    body's chunks. As h11."""
 
     max_headers: int = 100
     """Header lines in a request or response. As Apache; browsers send about 15."""
@@ -47,6 +48,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     max_body: int = 65536
     """The body of an HTTP response that refuses us, which a client keeps for its error message."""
+
+    max_request_body: int = 2**20
+    """The body of an ordinary HTTP request, where `ServerOptions.http` reports those. 1 MiB as in nginx,
+    and as for a message; more gets 413."""
 
     max_pending_pongs: int = 16
     """Pongs that wait to be sent; beyond it only the newest is kept (RFC 6455, 5.5.3)."""
@@ -121,9 +126,11 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         assembled, twice, because its parts and the whole exist together for a moment, and four times
         as much for text, since one character beyond the Basic Multilingual Plane makes CPython use
         four bytes for all; messages that wait for the application, with what one more read may add;
-        pongs; frames that wait to be sent, the last one as large as `max_size`. Left out: larger
-        messages that the application itself sends, the adapter's socket and task, the inflation
-        window (at most 44 KiB where compression was agreed), and what the application keeps.
+        pongs; or instead of these, if it is more, the body of an ordinary HTTP request, three times
+        because its parts, what they may grow by and the whole exist together for a moment; frames that
+        wait to be sent, the last one as large as `max_size`. Left out: larger messages and responses
+        that the application itself sends, the adapter's socket and task, the inflation window (at most
+        44 KiB where compression was agreed), and what the application keeps.
 
         Raises:
             ValueError: `max_size` is None, so there is no bound.
@@ -142,7 +149,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         pongs = self.max_pending_pongs * (125 + _OBJECT)
         pings = self.max_pending_pings * (125 + _OBJECT)
         writing = 2 * self.max_write_buffer + self.max_size
-        return connections * (opening + message + waiting + pongs + pings + writing + 4096)
+        # A connection has either messages or one ordinary request.
+        read = max(message + waiting + pongs + pings, 3 * self.max_request_body + 4 * _READ)
+        return connections * (opening + read + writing + 4096)
 
 
 _OPTIONAL = frozenset(

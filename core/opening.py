@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import msgspec
 
 from .errors import LocalProtocolError
-from .events import Accepted, Refused, Requested
+from .events import Accepted, HttpRequested, Refused, Requested
 from .extensions import Agreement
 from .handshake import (
     ClientOptions,
@@ -22,8 +22,9 @@ from .handshake import (
     client_headers,
     wants_upgrade,
 )
-from .http import BadMessage, HeadersLike, Response, encode_response, text_response
+from .http import BadMessage, HeadersLike, Request, Response, encode_response, text_response
 from .http_parser import HeadReader, ResponseReader, read_request
+from .request_body import CONTINUE, BodyReader, expects_continue, has_body
 from .states import OPENING, Opening, OpeningInput
 
 __all__ = ["ClientOpening", "ClientVerdict", "Invalid", "Refusal", "ServerOpening"]
@@ -40,15 +41,33 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class ServerOpening:
-    """Reads one request; then holds what comes behind it until `accept` or `refuse`."""
+    """Reads one request; then holds what comes behind it until `accept` or `refuse`.
 
-    __slots__ = ("_early", "_head", "_options", "_upgrade", "agreement", "state", "subprotocol")
+    Behind an ordinary request nothing is held, since nothing but its answer follows it.
+    """
+
+    __slots__ = (
+        "_body",
+        "_early",
+        "_head",
+        "_options",
+        "_request",
+        "_surplus",
+        "_upgrade",
+        "agreement",
+        "state",
+        "subprotocol",
+    )
 
     def __init__(self, options: ServerOptions) -> None:
         self._options = options
         self._head = HeadReader(options.limits)
+        self._request: Request | None = None
+        self._body: BodyReader | None = None
         self._upgrade: Upgrade | None = None
         self._early = b""
+        self._surplus = 0
+        """Bytes behind an ordinary request."""
         self.agreement: Agreement | None = None
         self.subprotocol: str | None = None
         """The first of ours that the client offers."""
@@ -59,14 +78,19 @@ class ServerOpening:
         """Whether the peer has sent nothing."""
         return self.state is Opening.WAITING and self._head.empty
 
-    def receive(self, data: bytes) -> list[Requested | Refusal]:
-        """A valid request, or a refusal, or both, or nothing while more is needed.
+    def receive(self, data: bytes) -> list[Requested | HttpRequested | Refusal | bytes]:
+        """A valid request, or a refusal, or both, or nothing while more is needed; or bytes to send.
 
         Frames may come right behind the request. They are held, up to `max_handshake_size`.
         """
         if self.state is Opening.DECIDING:
+            if self._upgrade is None:
+                self._surplus += len(data)
+                return []
             self._early += data
             return [*self._too_early()]
+        if self._body is not None:
+            return [*self._receive_body(self._body, data)]
         rest = b""
         request = None
         try:
@@ -76,18 +100,57 @@ class ServerOpening:
             head, rest = complete
             request = read_request(head, self._options.limits)
             fields = request.headers.fields()
-            if not wants_upgrade(fields):
+            if wants_upgrade(fields):
+                self._upgrade = check_upgrade(request, fields, self._options)
+            elif self._options.http and request.path not in self._options.routes:
+                self._request = request
+                return [*self._receive_http(request, head, rest)]
+            else:
                 response = answer_http(request, self._options.routes)
                 return [self._refusal(Refused(response, request), len(rest))]
-            self._upgrade = check_upgrade(request, fields, self._options)
         except BadMessage as error:
             return [self._refusal(Refused(error.response, request), len(rest) + error.surplus)]
+        self._request = request
         self.state = OPENING[self.state, OpeningInput.REQUEST]
         self._early = rest
         offered = self._upgrade.subprotocols
         known = self._options.subprotocols
         self.subprotocol = next((name for name in known if name in offered), None)
         return [Requested(request, offered, self.subprotocol), *self._too_early()]
+
+    def _receive_http(
+        self, request: Request, head: bytes, rest: bytes
+    ) -> Iterator[HttpRequested | Refusal | bytes]:
+        """The head of an ordinary request is complete.
+
+        Raises:
+            BadMessage: its body will not be read.
+        """
+        awaits_continue = expects_continue(request)
+        if not has_body(request):
+            yield self._reported(request, b"", rest)
+            return
+        self._body = BodyReader(request, head, self._options.limits)
+        if awaits_continue:
+            # Even if the body is there already: what we send must not depend on when it came.
+            yield CONTINUE
+        yield from self._receive_body(self._body, rest)
+
+    def _receive_body(self, reader: BodyReader, data: bytes) -> Iterator[HttpRequested | Refusal]:
+        assert self._request is not None
+        try:
+            complete = reader.receive(data)
+        except BadMessage as error:
+            yield self._refusal(Refused(error.response, self._request), error.surplus)
+            return
+        if complete is not None:
+            yield self._reported(self._request, *complete)
+
+    def _reported(self, request: Request, body: bytes, rest: bytes) -> HttpRequested:
+        self.state = OPENING[self.state, OpeningInput.REQUEST]
+        self._body = None
+        self._surplus = len(rest)
+        return HttpRequested(request, body)
 
     def _too_early(self) -> Iterator[Refusal]:
         limit = self._options.limits.max_handshake_size
@@ -103,11 +166,23 @@ class ServerOpening:
             LocalProtocolError: there is no request to accept, or an argument cannot be sent.
         """
         if self._upgrade is None or self.state is not Opening.DECIDING:
-            raise LocalProtocolError("there is no request to accept: wait for the Requested event")
+            raise LocalProtocolError(
+                "there is no request to accept: an HttpRequested needs respond()"
+            )
         accepted = accept_bytes(self._upgrade, subprotocol, headers, self._options)
         self.agreement = self._upgrade.agreement
         self.state = OPENING[self.state, OpeningInput.ACCEPT]
         return accepted, self._early
+
+    def respond(self, response: Response) -> Refusal:
+        """Answer an ordinary request.
+
+        Raises:
+            LocalProtocolError: the request is to open a WebSocket, or the response cannot be sent.
+        """
+        if self._upgrade is not None:
+            raise LocalProtocolError("the request is to open a WebSocket: use accept() or reject()")
+        return self.refuse(response)
 
     def refuse(self, response: Response) -> Refusal:
         """End the handshake with `response`.
@@ -115,14 +190,14 @@ class ServerOpening:
         Raises:
             LocalProtocolError: the response cannot be sent.
         """
-        request = self._upgrade.request if self._upgrade is not None else None
-        return self._refusal(Refused(response, request))
+        return self._refusal(Refused(response, self._request), self._surplus)
 
     def _refusal(self, event: Refused, surplus: int = 0) -> Refusal:
         head_only = event.request is not None and event.request.method == "HEAD"
         encoded = encode_response(event.response, head_only=head_only)
         self.state = OPENING[self.state, OpeningInput.REFUSE]
         self._early = b""
+        self._body = None
         return Refusal(event, encoded, surplus)
 
 

@@ -43,9 +43,9 @@ class Opening(Enum):
     """Where the opening handshake stands."""
 
     WAITING = "waiting"
-    """Server: the request is not complete. Client: the response is not complete."""
+    """Server: the request, with its body, is not complete. Client: the response is not complete."""
     DECIDING = "deciding"
-    """Server: the request was reported; `accept` or `reject` is awaited."""
+    """Server: the request was reported; `accept` or `reject`, or `respond` to ordinary HTTP, is awaited."""
     DONE = "done"
     """The 101 was sent or received: frames follow."""
     REFUSED = "refused"

@@ -22,7 +22,7 @@ from typing import Final
 
 from .closing import ClosingHandshake
 from .errors import LocalProtocolError
-from .events import Close, Closed, Event, Pong, Requested
+from .events import Close, Closed, Event, Pong
 from .extensions import Agreement
 from .frames import MAX_REASON, CloseCode, Opcode, close_payload
 from .handshake import ClientOptions, ServerOptions
@@ -356,7 +356,8 @@ class WebSocket:
     def reject(self, response: Response, now: float) -> None:
         """Server: answer the request that a `Requested` event reported with an HTTP response.
 
-        Does nothing if the handshake ended while the event waited.
+        One of `HttpRequested` too, so that who turns all away need not tell them apart. Does nothing
+        if the handshake ended while the event waited.
 
         Raises:
             LocalProtocolError: nothing to reject, or the response cannot be sent.
@@ -368,6 +369,28 @@ class WebSocket:
         self._unanswered = False
         self._sync(now)
         self._refuse(refusal)
+
+    def respond(self, response: Response, now: float) -> bool:
+        """Server: answer the ordinary request that an `HttpRequested` event reported.
+
+        The answer to a HEAD leaves without its body. Then the connection ends as after `reject`, with
+        `Refused` as its last event.
+
+        Returns:
+            Whether it is answered. It is not if the handshake ended while the event waited, because the
+            peer left or the time was up; then nothing was done.
+
+        Raises:
+            LocalProtocolError: nothing to respond to, or the response cannot be sent.
+        """
+        opening = self._deciding()
+        if opening is None:
+            return False
+        refusal = opening.respond(response)
+        self._unanswered = False
+        self._sync(now)
+        self._refuse(refusal)
+        return True
 
     def send(
         self, data: str | bytes | bytearray | memoryview, now: float, *, final: bool = True
@@ -485,11 +508,14 @@ class WebSocket:
     def _receive_opening(self, opening: ServerOpening | ClientOpening, data: bytes) -> None:
         if isinstance(opening, ServerOpening):
             for outcome in opening.receive(data):
-                if isinstance(outcome, Requested):
+                if isinstance(outcome, Refusal):
+                    self._refuse(outcome)
+                elif isinstance(outcome, bytes):
+                    self._sender.out.append(outcome)
+                    self._sync(self._now)
+                else:
                     self._unanswered = True
                     self._inbox.push([outcome])
-                else:
-                    self._refuse(outcome)
             return
         verdict = opening.receive(data)
         if isinstance(verdict, ClientVerdict):
@@ -693,7 +719,9 @@ class WebSocket:
         if self._unanswered:
             self._unanswered = False
             return None
-        raise LocalProtocolError("no request waits for an answer: wait for the Requested event")
+        raise LocalProtocolError(
+            "no request waits for an answer: wait for the Requested or HttpRequested event"
+        )
 
     def _check_sendable(self) -> None:
         if not self.can_send:

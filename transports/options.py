@@ -26,6 +26,7 @@ class LimitKeywords(TypedDict, total=False):
     max_headers: int
     max_host: int
     max_body: int
+    max_request_body: int
     max_pending_pongs: int
     max_pending_pings: int
     control_burst: int

@@ -124,6 +124,8 @@ class BaseServer(ServerLife):
         )
         if not callable(handler):  # pyright: ignore[reportUnnecessaryComparison]
             raise TypeError(f"the handler is a {type(handler).__name__}: give a coroutine function")
+        if options is not None and options.http:
+            raise ValueError("options.http: nobody here answers such requests; give options.routes")
         options = with_keywords(
             options if options is not None else ServerOptions(),
             limits,

@@ -33,6 +33,7 @@ class ServerSideOpening:
     def changed(self) -> None:
         """See `Owner`."""
         event = self.ws.next_event()
+        # Never an HttpRequested: `BaseServer` takes no options that ask for those.
         if isinstance(event, Requested):
             self.server.requested(self, event)
         elif isinstance(event, Refused):

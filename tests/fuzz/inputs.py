@@ -38,6 +38,7 @@ _SMALL = Limits(
     max_headers=12,
     max_host=20,
     max_body=50,
+    max_request_body=8,
     max_pending_pongs=2,
     max_pending_pings=2,
     control_burst=6,
@@ -94,9 +95,9 @@ SERVER_OPTIONS: tuple[ServerOptions, ...] = (
     ServerOptions(),
     ServerOptions(deflate=_DEFLATE, origins=None, subprotocols=("chat",)),
     ServerOptions(limits=_SMALL, deflate=_SMALL_DEFLATE, origins=(f"https://{HOST}",)),
-    ServerOptions(limits=_SMALL, fragments=True),
+    ServerOptions(limits=_SMALL, fragments=True, http=True),
     ServerOptions(limits=_HASTY, deflate=_DEFLATE, fragments=True, headers=(("Server", "x"),)),
-    ServerOptions(limits=_HASTY, fast_path=False),
+    ServerOptions(limits=_HASTY, fast_path=False, http=True),
     ServerOptions(limits=_PATIENT, deflate=_DEFLATE, fast_path=False),
     ServerOptions(limits=_TINY),
 )
@@ -269,6 +270,13 @@ _PLAIN_REQUESTS = [
     head("POST /healthz HTTP/1.1", [("Host", HOST), ("Content-Length", "3")]) + b"abc",
     head("GET / HTTP/1.1", [("Host", HOST), ("Accept", "*/*")]),
     head("GET / HTTP/1.0", []),
+    head(
+        "POST /publish HTTP/1.1",
+        [("Host", HOST), ("Content-Length", "7"), ("Expect", "100-continue")],
+    )
+    + b"message",
+    head("POST /publish HTTP/1.1", [("Host", HOST), ("Transfer-Encoding", "chunked")])
+    + b"3;x=1\r\nabc\r\n4\r\nde\r\n\r\n0\r\nT: 1\r\n\r\n",
 ]
 _BROWSER_REQUEST = request(
     ("Origin", f"https://{HOST}"),

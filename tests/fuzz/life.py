@@ -13,6 +13,7 @@ from hubbub.core import (
     Closed,
     End,
     Event,
+    HttpRequested,
     LocalProtocolError,
     Pong,
     PreparedMessage,
@@ -184,6 +185,9 @@ class Life:
         elif isinstance(event, Requested):
             self.messages += 1
             self._decide(event)
+        elif isinstance(event, HttpRequested):
+            self.messages += 1
+            self._respond(event)
         elif isinstance(event, Accepted | Pong):
             self.messages += 1
         else:
@@ -209,6 +213,15 @@ class Life:
             # Whatever the peer did while the event waited: only a second answer is a mistake.
             if not self.answered:
                 raise
+
+    def _respond(self, event: HttpRequested) -> None:
+        _at_most("a body", len(event.body), self.options.limits.max_request_body)
+        if self.source.random() < 0.8:
+            try:
+                self.ws.respond(_REFUSAL, self.now)
+            except LocalProtocolError:
+                if not self.answered:
+                    raise
 
     # What must hold.
 
@@ -312,6 +325,10 @@ def held_bytes(ws: WebSocket) -> int:
     if isinstance(opening, ServerOpening):
         held += _at_most("early bytes", len(opening._early), limits.max_handshake_size)
         held += _at_most("a request", len(opening._head._buffer), limits.max_handshake_size)
+        if opening._body is not None:
+            held += _at_most("a body", len(opening._body._body), limits.max_request_body)
+            held += _at_most("a line", len(opening._body._line), limits.max_handshake_size)
+            held += len(opening._body._parser.trailing_data[0])
     elif opening is not None:
         reader = opening._reader
         held += _at_most("a body", len(reader._body), limits.max_body)

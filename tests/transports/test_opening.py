@@ -9,6 +9,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from hubbub.apps.echo import echo
+from hubbub.core.handshake import ServerOptions
 from hubbub.core.limits import Limits
 from support.clients import client
 from support.net import Connection, Net, address, serving
@@ -55,6 +56,12 @@ async def test_ordinary_http(net: Net) -> None:
                 answer = await peer.read_rest()
                 assert answer.startswith(b"HTTP/1.1 " + status)
                 assert b"Connection: close" in answer
+
+
+def test_nobody_answers_other_requests(net: Net) -> None:
+    """Options that report ordinary requests are refused: a handler could not answer them."""
+    with pytest.raises(ValueError, match=r"options\.http.*routes"):
+        net.serve(echo, port=0, options=ServerOptions(http=True))
 
 
 async def test_a_page_of_another_site(net: Net) -> None:
