@@ -6,12 +6,20 @@ import multiprocessing
 import time
 import traceback
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 
 from .inputs import AREAS
 from .life import Life
+from .native import NativeLife
+
+LIVES: dict[str, Callable[[int], Life | NativeLife]] = {
+    **{name: partial(Life, area) for name, area in AREAS.items()},
+    "native": NativeLife,
+}
+"""What each number of an area is lived through by."""
 
 _CHUNK = 2000
 """Inputs that one process works through at a time."""
@@ -52,7 +60,7 @@ class Result:
 
 def run_input(area: str, number: int, result: Result) -> None:
     """Live through one input and count it."""
-    life = Life(AREAS[area], number)
+    life = LIVES[area](number)
     result.inputs += 1
     try:
         life.run()
@@ -81,7 +89,7 @@ def fuzz(
     """Fuzz one area.
 
     Args:
-        area: a key of `AREAS`.
+        area: a key of `LIVES`.
         seed: where the numbers begin: input i of seed s has the number s * 2**32 + i.
         inputs: after so many it is enough; None leaves it to the time.
         seconds: after so many it is enough.

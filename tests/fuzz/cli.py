@@ -6,8 +6,7 @@ import argparse
 import os
 from collections.abc import Sequence
 
-from .campaign import Failure, Result, fuzz, run_chunk
-from .inputs import AREAS
+from .campaign import LIVES, Failure, Result, fuzz, run_chunk
 
 _SHOWN = 400
 """Bytes of a failing input that are printed; the number replays all of it."""
@@ -18,7 +17,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     if options.nice:
         os.nice(options.nice)
-    areas = list(AREAS) if options.area == "all" else [options.area]
+    areas = list(LIVES) if options.area == "all" else [options.area]
     if options.replay is not None:
         results = [run_chunk((area, options.replay, 1)) for area in areas]
     else:
@@ -43,9 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="run.py", description="Fuzz the WebSocket machine, from one seed."
+        prog="run.py", description="Fuzz the WebSocket machine and the codec, from one seed."
     )
-    parser.add_argument("--area", choices=[*AREAS, "all"], default="all", help="default: all")
+    parser.add_argument("--area", choices=[*LIVES, "all"], default="all", help="default: all")
     parser.add_argument("--inputs", type=int, help="for each area; default: 1,000,000")
     parser.add_argument("--seconds", type=float, help="for each area, instead or at most")
     parser.add_argument("--seed", type=int, default=0, help="default: 0")

@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
+import msgspec
 import pytest
 
 from hubbub.core import BinaryMessage, Closed, Event, Refused, http_parser, splitter
+from hubbub.core.codecs import native
 from hubbub.core.http_parser import HeadReader
 from hubbub.core.inbox import Inbox
 from hubbub.core.limits import Limits
+from hubbub.core.messages import Malformed
 from hubbub.core.opening import ServerOpening
 from hubbub.core.timeouts import Timers
 from hubbub.core.websocket import WebSocket
 
-from .campaign import fuzz
+from .campaign import LIVES, fuzz
 from .cli import main
-from .inputs import AREAS
-from .life import Life
 
-SECONDS = 15.0
+SECONDS = dict.fromkeys(LIVES, 15.0) | {"native": 4.0}  # one message is soon read
 ENOUGH = 20_000
 """Inputs within which a planted fault must be found."""
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("area", AREAS)
+@pytest.mark.parametrize("area", LIVES)
 def test_an_area_holds(area: str) -> None:
-    """For 15 seconds no input raises or breaks an invariant, and the inputs reach deep."""
-    result = fuzz(area, seed=1, inputs=None, seconds=SECONDS)
+    """For some seconds no input raises or breaks an invariant, and the inputs reach deep."""
+    result = fuzz(area, seed=1, inputs=None, seconds=SECONDS[area])
     assert result.failure is None, result.failure
     assert result.inputs > 1000
     # Each kind of life: messages or handshakes that succeed, and many ways to end.
@@ -36,11 +38,11 @@ def test_an_area_holds(area: str) -> None:
     assert len(result.outcomes) > 15, result.outcomes
 
 
-@pytest.mark.parametrize("area", AREAS)
+@pytest.mark.parametrize("area", LIVES)
 def test_a_number_replays_its_input(area: str) -> None:
     """The same number gives the same bytes, and they come to the same end."""
     for number in range(200):
-        one, two = Life(AREAS[area], number), Life(AREAS[area], number)
+        one, two = LIVES[area](number), LIVES[area](number)
         assert one.stream == two.stream
         one.run()
         two.run()
@@ -106,6 +108,33 @@ def plant_a_limitless_head(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(HeadReader, "__init__", faulty)
 
 
+def plant_a_leak(patch: pytest.MonkeyPatch) -> None:
+    """What the parser of JSON raises is passed on."""
+    patch.setattr(native, "_PARSING", ())
+
+
+def plant_large_numbers(patch: pytest.MonkeyPatch) -> None:
+    """Whole numbers may have any size."""
+    patch.setattr(native, "_is_portable", lambda _value: True)
+
+
+def plant_an_echo(patch: pytest.MonkeyPatch) -> None:
+    """An error repeats what the peer wrote."""
+    right = native._misfit
+
+    def faulty(data: dict[str, Any], kind: Any) -> Malformed:
+        found = right(data, kind)
+        return msgspec.structs.replace(found, message=str(data.get(found.field or "")))
+
+    patch.setattr(native, "_misfit", faulty)
+
+
+def plant_a_lost_null(patch: pytest.MonkeyPatch) -> None:
+    """A message that is null is not written."""
+    right = native._write
+    patch.setattr(native, "_write", lambda message: right(message).replace(b'"message":null,', b""))
+
+
 PLANTED: list[tuple[str, Callable[[pytest.MonkeyPatch], None], str]] = [
     ("frames-server", plant_an_exception, "IndexError"),
     ("handshake-server", plant_a_unicode_error, "UnicodeDecodeError"),
@@ -117,6 +146,10 @@ PLANTED: list[tuple[str, Callable[[pytest.MonkeyPatch], None], str]] = [
     ("handshake-server", plant_a_limitless_wait, "early bytes"),
     ("handshake-server", plant_a_limitless_head, "a request"),
     ("handshake-client", plant_a_limitless_head, "a response"),
+    ("native", plant_a_leak, "DecodeError"),
+    ("native", plant_large_numbers, "OverflowError"),
+    ("native", plant_an_echo, "cannot be shown"),
+    ("native", plant_a_lost_null, "message is missing"),
 ]
 
 
@@ -142,7 +175,7 @@ def test_a_planted_fault_is_found(
 
 def fuzz_one(area: str, number: int) -> bytes:
     """The bytes of an input that fails."""
-    life = Life(AREAS[area], number)
+    life = LIVES[area](number)
     with pytest.raises(Exception):  # noqa: B017 - which one depends on what was planted
         life.run()
     return life.stream
@@ -152,7 +185,7 @@ def test_the_command_prints_a_table(capsys: pytest.CaptureFixture[str]) -> None:
     """A clean run exits with 0 and prints a line for each area, with what was reached."""
     assert main(["--inputs", "300", "--jobs", "1"]) == 0
     printed = capsys.readouterr().out
-    for area in AREAS:
+    for area in LIVES:
         assert f"| {area} | 300 |" in printed
     assert "http 400: " in printed
     assert "sent 1002: " in printed
