@@ -12,6 +12,9 @@ except ImportError:  # the base install has the library only
 from .connect.command import connect
 from .escaping import escape
 from .failure import Failure
+from .hub.config_command import config, tell_mistakes
+from .hub.settings_mistakes import Mistakes
+from .hub.token_command import token
 from .serve import serve
 
 __all__ = ["app", "main"]
@@ -24,6 +27,11 @@ app = typer.Typer(
 )
 app.command()(serve)
 app.command()(connect)
+app.add_typer(config, name="config")
+app.add_typer(token, name="token")
+
+
+_COMMANDS = ("config", "connect", "serve", "token")
 
 
 def _print_version(wanted: bool) -> None:
@@ -52,8 +60,11 @@ def main() -> None:
         message = " ".join(error.format_message().split()).replace("Value error, ", "").rstrip(".")
         if not message:  # no arguments at all: the help was printed, and says it all
             sys.exit(error.exit_code)
-        command = " ".join(word for word in sys.argv[1:2] if word in ("connect", "serve"))
+        command = " ".join(word for word in sys.argv[1:2] if word in _COMMANDS)
         _fail(f"{message}; see hubbub {command} --help".replace("  ", " "), error.exit_code)
+    except Mistakes as error:
+        tell_mistakes(error)
+        sys.exit(1)
     except Failure as error:
         _fail(str(error), error.code)
     except (typer.Abort, KeyboardInterrupt):
