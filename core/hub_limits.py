@@ -9,7 +9,7 @@ from .limits import Limits
 
 __all__ = ["HubLimits"]
 
-_SUBSCRIPTION: Final = 1024
+_SUBSCRIPTION: Final = 2048
 """Bytes that one subscription costs: its name, its place in the session and in the table, rounded up."""
 
 

@@ -107,7 +107,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 continue
             if isinstance(value, bool) or not isinstance(value, (int, float)):
                 raise ValueError(f"{name}={value!r}: must be a number")  # noqa: TRY004 - as the others
-            if name.endswith(("_timeout", "_interval", "_rate")):
+            if name.endswith(("_timeout", "_interval", "_rate", "_spread")):
                 if not 0 < value < float("inf"):
                     off = " (None switches it off)" if name in _OPTIONAL else ""
                     raise ValueError(f"{name}={value!r}: must be a number above 0{off}")
@@ -186,3 +186,8 @@ class TokenBucket:
             return False
         self._tokens -= amount
         return True
+
+    def available_at(self, now: float) -> float:
+        """When one may be taken: `now`, if that is at once."""
+        have = self._tokens + max(0.0, now - self._at) * self._rate
+        return now if have >= 1.0 else now + (1.0 - have) / self._rate

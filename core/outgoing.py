@@ -79,6 +79,7 @@ class PreparedMessage:
 
     Args:
         message: text (`str`) or binary.
+        encoded: whether bytes are text that is encoded already, which must be valid UTF-8.
 
     Raises:
         LocalProtocolError: text with a lone surrogate.
@@ -86,14 +87,22 @@ class PreparedMessage:
 
     __slots__ = ("_compressed", "_opcode", "_payload", "frame")
 
-    def __init__(self, message: str | bytes) -> None:
+    def __init__(self, message: str | bytes, *, encoded: bool = False) -> None:
+        self._payload: bytes
         if isinstance(message, str):
             self._opcode, self._payload = Opcode.TEXT, text_payload(message)
+        elif encoded:
+            self._opcode, self._payload = Opcode.TEXT, message
         else:
             self._opcode, self._payload = Opcode.BINARY, binary_payload(message)
         self.frame = encode_frame(self._opcode, self._payload)
         """The frame for receivers without compression."""
         self._compressed: dict[tuple[int, Deflate], bytes] = {}
+
+    @classmethod
+    def of_text(cls, payload: bytes) -> "PreparedMessage":
+        """A text message that is encoded already; `payload` must be valid UTF-8."""
+        return cls(payload, encoded=True)
 
     def compressed_frame(self, agreement: Agreement, deflate: Deflate) -> bytes:
         """The frame for a receiver with whom permessage-deflate was agreed."""

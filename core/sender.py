@@ -55,10 +55,13 @@ class Sender:
         if self.fragmented is not None:
             raise LocalProtocolError("a message in fragments is not ended: end it first")
         self._check_room()
+        self.out.append(self.frame_of(message))
+
+    def frame_of(self, message: PreparedMessage) -> bytes:
+        """The frame of a shared message, compressed where that was agreed."""
         if self.agreement is None or self._options.deflate is None:
-            self.out.append(message.frame)
-        else:
-            self.out.append(message.compressed_frame(self.agreement, self._options.deflate))
+            return message.frame
+        return message.compressed_frame(self.agreement, self._options.deflate)
 
     def write(
         self, opcode: Opcode, payload: bytes, final: bool = True, compressed: bool = False

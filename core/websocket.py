@@ -18,6 +18,7 @@ Order is kept: answers to messages leave before the Close frame that answers wha
 messages, be it the peer's Close frame or bytes that fail the connection.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 from .closing import ClosingHandshake
@@ -61,6 +62,7 @@ class WebSocket:
         "_drained",
         "_entropy",
         "_eof",
+        "_held",
         "_inbox",
         "_keepalive",
         "_now",
@@ -95,6 +97,7 @@ class WebSocket:
         self._closing = ClosingHandshake()
         self._drained = 0
         self._eof = False
+        self._held = False
         self._unanswered = False
         self.dirty = True
         """Whether the adapter has something to do (see `Link`)."""
@@ -265,7 +268,7 @@ class WebSocket:
         match self._closing.state:
             case Closing.NONE:
                 deciding = self._opening is not None and self._opening.state is Opening.DECIDING
-                return not (self._inbox.held or deciding)
+                return not (self._inbox.held or self._held or deciding)
             case Closing.SENT:
                 return True
             case Closing.OVER:
@@ -318,6 +321,18 @@ class WebSocket:
     def take_pongs(self) -> list[Pong]:
         """Take the `Pong` events that wait, out of turn: for adapters, while nobody takes messages."""
         return self._inbox.take_pongs()
+
+    def hold(self, held: bool, now: float) -> None:
+        """Whether the user of this machine, for a reason of its own, wants nothing more to be read.
+
+        While it does, the timers that judge the peer's silence stand still, as they do while messages
+        wait to be taken.
+        """
+        if held != self._held:
+            self._held = held
+            if held:
+                self._timers.stop(now)
+            self._sync(now)
 
     # Commands.
 
@@ -444,6 +459,21 @@ class WebSocket:
             return False
         self.dirty = True
         return True
+
+    def frame_of(self, message: PreparedMessage) -> bytes:
+        """Server: the frame in which this connection carries a shared message, for queues outside."""
+        return self._sender.frame_of(message)
+
+    def send_frames(self, frames: Iterable[bytes], now: float) -> None:
+        """Server: queue whole frames of data that a queue outside held back.
+
+        Raises:
+            LocalProtocolError: not open.
+        """
+        self._check_sendable()
+        for frame in frames:
+            self._out.append(frame)
+        self._queued(now)
 
     def ping(self, now: float, payload: bytes | None = None) -> bytes:
         """Send a ping, by default with 4 unpredictable bytes; a `Pong` event answers it.
@@ -657,7 +687,7 @@ class WebSocket:
         self.dirty = True
         self.unchanged = False
         timers = self._timers
-        if timers.stopped and not self._inbox.held:
+        if timers.stopped and not (self._inbox.held or self._held):
             timers.go_on(now)
         if self._sender.out and not timers.armed(Timer.WRITE):
             self._arm(Timer.WRITE, self._options.limits.write_timeout)
