@@ -115,19 +115,18 @@ class TokenEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 _OF_NOTHING: Final = hash_token("")
 
-
-_NOBODY: Final = (bytes(32), Grant(user=""), -inf)
-"""What a token that is unknown is compared with. Nobody knows a text with this hash, and its time is
-over."""
+_IN_A_ROW: Final = 4
+"""Hashes that lie in one row on average. The longest row then has a dozen, of 10,000 hashes."""
 
 
 class TokenAuth:
     """Tokens that were given out, kept as hashes: what is stolen from here opens nothing.
 
-    Every token costs the same work, known or not, expired or not: one hash, one look-up by it, one
-    comparison that takes the same time wherever the two differ. So the time of an answer tells no
-    more than the length of what was sent. (The look-up's own time depends on the hash, whose bits
-    nobody can steer towards those of an unknown token.)
+    Every token of one length costs the same work, known or not, expired or not: one hash, and as many
+    comparisons of hashes, each of which takes the same time wherever the two differ. For that the
+    hashes lie in rows; a token is compared with all of the row that its own hash names, and every row
+    is filled up to the same length. A dictionary would be twice as fast, but takes a tenth of a
+    microsecond longer when it finds something.
 
     Args:
         entries: what the tokens grant.
@@ -138,7 +137,7 @@ class TokenAuth:
         ValueError: two entries have one hash.
     """
 
-    __slots__ = ("_compare", "_known", "_names")
+    __slots__ = ("_compare", "_known", "_names", "_rows")
 
     def __init__(
         self,
@@ -147,17 +146,16 @@ class TokenAuth:
         compare: Callable[[bytes, bytes], bool] = hmac.compare_digest,
     ) -> None:
         self._compare = compare
-        self._known: dict[bytes, tuple[bytes, Grant, float]] = {}
-        self._names: set[str] = set()
+        known: dict[bytes, Grant] = {}
         for entry in entries:
             digest = bytes.fromhex(entry.hash.removeprefix("sha256:"))
-            twin = self._known.get(digest)
-            if twin is not None:
+            if digest in known:
                 raise ValueError(
-                    f"hash: {twin[1].user!r} and {entry.user!r} have the same token; "
+                    f"hash: {known[digest].user!r} and {entry.user!r} have the same token; "
                     "give each entry its own"
                 )
-            self._add(digest, entry.grant)
+            known[digest] = entry.grant
+        self._fill(known)
 
     @classmethod
     def of_plain(
@@ -171,13 +169,27 @@ class TokenAuth:
         Any text is taken, also one that is easily guessed.
         """
         made = cls(compare=compare)
-        for token, grant in tokens.items():
-            made._add(_digest(token), grant)
+        made._fill({_digest(token): grant for token, grant in tokens.items()})
         return made
 
-    def _add(self, digest: bytes, grant: Grant) -> None:
-        self._known[digest] = (digest, grant, inf if grant.until is None else grant.until)
-        self._names.add(name_key(grant.user))
+    def _fill(self, known: dict[bytes, Grant]) -> None:
+        self._known = known
+        self._names = {name_key(grant.user) for grant in known.values()}
+        count = max(1, len(known) // _IN_A_ROW)
+        rows: list[list[tuple[bytes, float]]] = [[] for _ in range(count)]
+        for digest, grant in known.items():
+            until = inf if grant.until is None else grant.until
+            rows[_place(digest, count)].append((digest, until))
+        longest = max(1, *map(len, rows))
+        # Nobody knows a text with the hash that is added, and its time is over. All are copied, in
+        # their order, so that real ones don't lie elsewhere in memory than those that were added.
+        self._rows = [
+            [
+                (bytes(bytearray(digest)), until + 0.0)
+                for digest, until in row + (longest - len(row)) * [(bytes(32), -inf)]
+            ]
+            for row in rows
+        ]
 
     def __len__(self) -> int:
         return len(self._known)
@@ -193,14 +205,21 @@ class TokenAuth:
             wall: now, in seconds since 1970 (UTC).
         """
         given = _digest(token)
-        digest, grant, until = self._known.get(given, _NOBODY)
-        equal = self._compare(digest, given)
-        live = wall < until
-        return grant if equal and live else None
+        found = False
+        for digest, until in self._rows[_place(given, len(self._rows))]:
+            equal = self._compare(digest, given)
+            live = wall < until
+            found |= equal & live
+        return self._known.get(given) if found else None
 
     def reserves(self, name: str) -> bool:
         """Whether a token's user, expired or not, is called so: nobody else may choose the name."""
         return name_key(name) in self._names
+
+
+def _place(digest: bytes, rows: int) -> int:
+    """The row of a hash."""
+    return int.from_bytes(digest[:8], "big") % rows
 
 
 class External(msgspec.Struct, frozen=True):

@@ -4,7 +4,6 @@ import base64
 import hmac
 import json
 import logging
-from collections.abc import Mapping
 from typing import Any
 
 import jwt
@@ -77,7 +76,7 @@ PRIVATE_JWK = {
 
 
 def _believer(key: Any = SECRET, **keywords: Any) -> JWTAuthenticator:
-    known = {
+    known: dict[str, Any] = {
         "algorithms": ["HS256"],
         "audience": "hubbub",
         "issuer": "https://issuer.example.com",
@@ -461,7 +460,7 @@ HEADER_NAMES = st.sampled_from(["alg", "typ", "kid", "crit", "b64", "jku", "jwk"
     st.booleans(),
 )
 def test_no_claim_raises(
-    claims: Mapping[str, object], header: Mapping[str, object], other: object, by_id: bool
+    claims: dict[str, object], header: dict[str, object], other: object, by_id: bool
 ) -> None:
     """Whatever a right signature stands under, the answer is None or a grant to somebody, for a time."""
     believer = _believer({"a": SECRET} if by_id else SECRET)
