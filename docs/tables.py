@@ -5,12 +5,21 @@
 
 import ast
 import inspect
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
+from hubbub.apps.hub import settings
+from hubbub.apps.hub.settings_layers import variables
+from hubbub.apps.hub.settings_types import fields_of, may_be_none, words
+from hubbub.apps.hub.toml_text import toml_value
 from hubbub.core import Limits, limits
+from hubbub.core.hub_limits import HubLimits
+from hubbub.core.rules import DEFAULT_RULES, Rule
 from hubbub.core.states import CLOSING, OPENING, Closing, ClosingInput, Opening, OpeningInput
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -86,7 +95,93 @@ def _table(
     return lines
 
 
-PAGES = {"limits.md": limits_page, "states.md": states_page}
+SECTIONS: list[tuple[str, type[msgspec.Struct]]] = [
+    ("[server]", settings.ServerSettings),
+    ("[auth]", settings.AuthSettings),
+    ("[auth.anonymous]", settings.AnonymousSettings),
+    ("[auth.jwt]", settings.JWTSettings),
+    ("[auth.jwt.claims]", settings.ClaimSettings),
+    ("[[tokens]]", settings.TokenSettings),
+    ("[[rules]]", Rule),
+    ("[limits]", HubLimits),
+    ("[api]", settings.ApiSettings),
+    ("[metrics]", settings.MetricsSettings),
+    ("[log]", settings.LogSettings),
+]
+
+
+def settings_page() -> str:
+    """Every setting of a hub, with its default, its variable and what it is for."""
+    lines = [
+        "# Settings of a hub",
+        "",
+        "What `hubbub.toml` can say; [Configure a hub](../howto/configure.md) explains it. Sizes are",
+        "bytes unless said otherwise; durations are seconds. Without a default a setting is left out,",
+        "which texts call None. Made from the code by `docs/tables.py`.",
+    ]
+    for title, cls in SECTIONS:
+        lines += ["", f"## `{title}`", "", _first_line(cls), ""]
+        lines += ["| setting | default | what it is for |", "|---|---|---|"]
+        lines += _settings_of(cls)
+    rules = [
+        f"`{rule.pattern}` with `presence` and `announce`"
+        for rule in DEFAULT_RULES
+        if rule == Rule(pattern=rule.pattern, presence=True, announce=True)
+    ]
+    assert len(rules) == len(DEFAULT_RULES)
+    lines += [
+        "",
+        "## Default rules",
+        "",
+        f"Behind the configured rules stands {' and '.join(rules)}: rooms.",
+        "",
+        "## Variables",
+        "",
+        "| variable | setting | what to write |",
+        "|---|---|---|",
+        "| `HUBBUB_CONFIG` | | the name of the file |",
+        "| `HUBBUB_API_KEY` | `api.key_hash` | the key itself, which is kept as a hash |",
+        "| `HUBBUB_LIMITS_MAX_SIZE`, and so on | `limits.max_size`, and so on | a number |",
+    ]
+    for name, (key, kind) in variables().items():
+        if key[0] == "limits":
+            continue
+        text = words(kind).replace('"', "`").replace(" in quotes", "").replace(" or a table", "")
+        text = text.replace("a list of texts", "texts with commas between them")
+        lines.append(f"| `{name}` | `{'.'.join(map(str, key))}` | {text} |")
+    return "\n".join(lines) + "\n"
+
+
+def _settings_of(cls: type[msgspec.Struct]) -> Iterator[str]:
+    texts = dict(_all_field_docs(cls))
+    for field in fields_of(cls):
+        assert field.name in texts, (cls, field.name)
+        default = "needed" if field.required else _default(field)
+        text = texts[field.name].replace("|", "\\|")
+        if may_be_none(field.type) and isinstance(field.default, float):
+            text += " 0 switches it off."
+        yield f"| `{field.name}` | {default} | {text} |"
+
+
+def _default(field: Any) -> str:
+    made = field.default_factory() if field.default is msgspec.NODEFAULT else field.default
+    if made is None or isinstance(made, msgspec.Struct) or made == {}:
+        return ""
+    return f"`{toml_value(made)}`"
+
+
+def _all_field_docs(cls: type[msgspec.Struct]) -> Iterator[tuple[str, str]]:
+    for base in reversed(cls.__mro__):
+        if issubclass(base, msgspec.Struct) and base is not msgspec.Struct:
+            yield from _field_docs(inspect.getsource(sys.modules[base.__module__]), base.__name__)
+
+
+def _first_line(cls: type[msgspec.Struct]) -> str:
+    assert cls.__doc__ is not None
+    return cls.__doc__.partition("\n")[0]
+
+
+PAGES = {"limits.md": limits_page, "settings.md": settings_page, "states.md": states_page}
 
 
 if __name__ == "__main__":

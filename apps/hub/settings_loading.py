@@ -142,9 +142,10 @@ def _file_name(
     config_path: str | Path | None, environ: Mapping[str, str]
 ) -> tuple[str | None, bool]:
     """The file to read, and whether nobody named it."""
-    named = str(config_path) if config_path is not None else environ.get(CONFIG)
-    if named:
-        return named, False
+    if config_path is not None:
+        return str(Path(config_path)), False  # an empty one is a folder, and not nothing
+    if environ.get(CONFIG):
+        return environ[CONFIG], False
     return (IMPLICIT, True) if Path(IMPLICIT).is_file() else (None, True)
 
 

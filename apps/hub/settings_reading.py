@@ -15,7 +15,7 @@ from msgspec import inspect
 from ...core.rules import Rule
 from .places import Key
 from .settings import JWTSettings, Settings, TokenSettings
-from .settings_kinds import CHECK, FILE, HIDDEN
+from .settings_kinds import CHECK, FILE
 from .settings_mistakes import Mistake, Source, dotted
 from .settings_types import (
     extras_of,
@@ -24,8 +24,8 @@ from .settings_types import (
     is_table,
     literals_of,
     may_be_none,
+    may_hold_secret,
     option_for,
-    options_of,
     plain,
     suggest,
     what,
@@ -125,7 +125,7 @@ class Reading:
                 return value
 
     def _unfit(self, kind: inspect.Type, value: object, path: Key) -> object:
-        hidden = any(HIDDEN in extras_of(option) for option in options_of(kind))
+        hidden = may_hold_secret(kind)
         literals = literals_of(kind)
         hint = suggest(value, literals) if isinstance(value, str) and literals else ""
         self.wrong(path, f"is {what(value, hidden=hidden)}; write {words(kind)}{hint}")

@@ -57,16 +57,15 @@ def _struct_rows(made: msgspec.Struct, path: Key, sources: Mapping[Key, Source])
                 if isinstance(item, msgspec.Struct)
             ]
         else:
+            if value is None and isinstance(field.default, float):
+                value = 0  # as it is written where it is switched off
             yield Row(here, _shown(field.type, value), sources.get(here, DEFAULT))
     for here, table in inner:
         yield from _struct_rows(table, here, sources)
 
 
 def _shown(kind: inspect.Type, value: object) -> object:
-    options = list(options_of(kind))
-    if value is None and any(isinstance(option, inspect.FloatType) for option in options):
-        return 0  # as it is written where it is to be switched off
-    for option in options:
+    for option in options_of(kind):
         if isinstance(option, inspect.DictType) and is_table(value):
             if not value:
                 return None

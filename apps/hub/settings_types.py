@@ -3,10 +3,13 @@
 import difflib
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date
+from functools import cache
 from typing import Any, Final, TypeGuard
 
 import msgspec
 from msgspec import inspect
+
+from .settings_kinds import HIDDEN
 
 __all__ = [
     "extras_of",
@@ -15,6 +18,7 @@ __all__ = [
     "is_table",
     "literals_of",
     "may_be_none",
+    "may_hold_secret",
     "option_for",
     "options_of",
     "plain",
@@ -37,6 +41,7 @@ def is_list(value: object) -> TypeGuard[list[object] | tuple[object, ...]]:
     return isinstance(value, list | tuple)
 
 
+@cache
 def fields_of(cls: type[msgspec.Struct]) -> tuple[inspect.Field, ...]:
     """The fields of a Struct, with their types."""
     kind = inspect.type_info(cls)
@@ -63,6 +68,14 @@ def options_of(kind: inspect.Type) -> Iterator[inspect.Type]:
             yield from options_of(one)
     elif not isinstance(kind, inspect.NoneType):
         yield kind
+
+
+def may_hold_secret(kind: inspect.Type) -> bool:
+    """Whether what was written instead may be a secret: where one is wanted, or tables that may hold one."""
+    return any(
+        HIDDEN in extras_of(option) or isinstance(option, inspect.StructType | inspect.DictType)
+        for option in options_of(kind)
+    )
 
 
 def literals_of(kind: inspect.Type) -> list[str]:

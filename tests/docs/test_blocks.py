@@ -69,6 +69,16 @@ COMMANDS: dict[str, str] = {
         ),
         "tests/apps/test_connect.py::test_a_command_of_the_docs",
     ),
+    **dict.fromkeys(
+        (
+            "hubbub config check",
+            "HUBBUB_SERVER_PORT=9000 HUBBUB_SERVER_ORIGINS=any hubbub config show",
+            "hubbub config show alerts.fire",
+            "hubbub token create alice --read 'alerts.>' --write room.lobby --days 30",
+            "hubbub token hash < api.key",
+        ),
+        "tests/docs/test_configure.py::test_a_command_of_the_page",
+    ),
     "hubbub serve --help": "tests/docs/test_commands.py::test_the_command_that_helps",
     "python tests/conformance/run.py": (
         "tests/conformance/test_command.py::test_an_echo_server_passes"

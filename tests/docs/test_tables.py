@@ -20,7 +20,7 @@ def tables() -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("page", ["limits.md", "states.md"])
+@pytest.mark.parametrize("page", ["limits.md", "settings.md", "states.md"])
 def test_a_page_made_from_the_code_is_current(page: str) -> None:
     """What `python docs/tables.py` would write is what is there."""
     made = tables().PAGES[page]()
@@ -33,3 +33,13 @@ def test_every_limit_is_described() -> None:
 
     page = (ROOT / "docs" / "reference" / "limits.md").read_text()
     assert [name for name in Limits.__struct_fields__ if f"| `{name}` |" not in page] == []
+
+
+def test_every_setting_is_described() -> None:
+    """No setting, and no variable but those of limits, is missing from its page."""
+    from hubbub.apps.hub.settings_layers import variables
+
+    page = (ROOT / "docs" / "reference" / "settings.md").read_text()
+    names = [name for name, (path, _) in variables().items() if path[0] != "limits"]
+    names += [str(path[-1]) for path, _ in variables().values()]
+    assert [name for name in names if f"| `{name}` |" not in page] == []

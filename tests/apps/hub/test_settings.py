@@ -244,6 +244,8 @@ def test_which_file_is_read(folder: Path) -> None:
     with pytest.raises(Mistakes) as raised:
         load(None, {"HUBBUB_CONFIG": "three.toml"}, {})
     assert str(raised.value) == "three.toml: no such file or directory"
+    with pytest.raises(Mistakes):
+        load("", {}, {})
 
 
 def test_a_file_of_somebody_else(monkeypatch: pytest.MonkeyPatch) -> None:

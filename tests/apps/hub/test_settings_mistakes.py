@@ -70,7 +70,7 @@ WRONG = [
     ("[server]\nprot = 1", "2: server.prot: is not known here (did you mean 'port'?)"),
     ("[server]\nmax_size = 1", "2: server.max_size: is not known here; it belongs in [limits]"),
     ("[api]\nkey = 'x'", "2: api.key: is not known here; the key itself does not belong in"),
-    ("server = 1", "1: server: is 1; write a table"),
+    ("server = 1", "1: server: is a number; write a table"),
     ("[server]\nport = '1'", "2: server.port: is the text '1'; write a whole number"),
     ("[server]\nport = 1.5", "2: server.port: is 1.5; write a whole number"),
     ("[server]\nport = true", "2: server.port: is true; write a whole number"),
@@ -87,7 +87,7 @@ WRONG = [
     ("[server]\ntls_key = 'x'", "2: server.tls_key: is there without a certificate; set tls_cert"),
     ("[server]\ntls_cert = 'x'", "2: server.tls_cert: x: no such file or directory"),
     ("[server]\nhost = '0.0.0.0'", "2: server.host: 0.0.0.0 can be reached from other machines"),
-    ("[auth]\nanonymous = 1", "2: auth.anonymous: is 1; write true or false or a table"),
+    ("[auth]\nanonymous = 'yes'", "2: auth.anonymous: is text; write true or false or a table"),
     ("[auth]\nanonymous = false", "2: auth.anonymous: nobody could enter"),
     ("[auth]\nanonymous.read = ['a..b']", "2: auth.anonymous.read[1]: the pattern 'a..b' has an"),
     ("[limits]\nmax_size = 0", "2: limits.max_size: is 0; must be a whole number of at least 1"),
@@ -187,8 +187,14 @@ def test_a_secret_is_not_repeated() -> None:
     for line in ("key = 12345678", "key = ['12345678']", "key = '12345678'"):
         (said,) = mistakes(f"[auth.jwt]\nalgorithms = ['HS256']\n{line}\n")
         assert "12345678" not in said
-    (said,) = mistakes("[[tokens]]\nuser = 'a'\nhash = 'hub_12345678'\n")
-    assert "12345678" not in said
+    for text in (
+        "[[tokens]]\nuser = 'a'\nhash = 'hub_12345678'\n",
+        "tokens = ['hub_12345678']\n",
+        "api = '12345678'\n",
+        "[auth]\njwt = '12345678'\n",
+        f"{KEYED.replace('key =', 'keys =').replace(SECRET, '12345678')}",
+    ):
+        assert "12345678" not in "".join(mistakes(text))
 
 
 def test_mistakes_of_the_environment() -> None:
