@@ -357,6 +357,7 @@ class Session:
         self.waiting_for = None
         self.step(SessionStep.ANSWERED)
         self._hold(now)
+        self._insist()
 
     def allow_error(self, now: float) -> bool:
         """One more request failed; False if they are too many."""
@@ -480,6 +481,7 @@ class Session:
     def _expire(self, moment: Moment, now: float) -> None:
         if moment is Moment.RESUME:
             self._hold(now)
+            self._insist()
         elif moment is Moment.LEAVE:
             if self._close is not None:
                 self.fail(*self._close, now)
@@ -526,6 +528,12 @@ class Session:
             self._gone = True
             self._at = None
             self._hub.gone(self)
+            self._insist()
+
+    def _insist(self) -> None:
+        """Have the adapter look, though it may know already of bytes that its socket does not take."""
+        self.dirty = True
+        self._hub.mark(self)
 
     def _note_time(self) -> None:
         """Tell the hub when to call, if that moved."""
