@@ -182,6 +182,10 @@ class Driver(ABC):
             self._deadlines.set(watched, None)
             self._stop_if_unused()
 
+    def served(self) -> list[Watched]:
+        """All that it serves now."""
+        return list(self._watched.values())
+
     def hold(self) -> None:
         """Go on though nothing is watched: somebody is about to."""
         self._holders += 1

@@ -12,7 +12,7 @@ import websockets.trio.client
 from websockets.http11 import Response
 from websockets.typing import Data
 
-from support.net import Server, address
+from support.net import ServerLife, address
 
 Real = websockets.asyncio.client.ClientConnection | websockets.trio.client.ClientConnection
 
@@ -76,7 +76,7 @@ class Client:
 
 
 @asynccontextmanager
-async def client(server: Server, path: str = "/", **arguments: Any) -> AsyncIterator[Client]:
+async def client(server: ServerLife, path: str = "/", **arguments: Any) -> AsyncIterator[Client]:
     """A client of this server that sends nothing of its own accord."""
     host, port = address(server)
     scheme = "ws" if arguments.get("ssl") is None else "wss"

@@ -9,8 +9,19 @@ from typing import Any, TypeAlias
 from hubbub.core.handshake import ServerOptions
 from hubbub.core.limits import Limits
 from hubbub.transports.asyncio import Handler, Server, ServerConnection
+from hubbub.transports.server_life import ServerLife
 
-__all__ = ["Connection", "Handler", "Net", "Server", "adapter", "address", "serving", "url"]
+__all__ = [
+    "Connection",
+    "Handler",
+    "Net",
+    "Server",
+    "ServerLife",
+    "adapter",
+    "address",
+    "serving",
+    "url",
+]
 
 Net: TypeAlias = Any
 """`hubbub.transports.asyncio` or `hubbub.transports.trio`: both have the same names."""
@@ -34,13 +45,13 @@ def serving(
     return server
 
 
-def address(server: Server) -> tuple[str, int]:
+def address(server: ServerLife) -> tuple[str, int]:
     """Where it listens first."""
     host, port = server.sockets[0].getsockname()[:2]
     return host, port
 
 
-def url(server: Server, path: str = "/") -> str:
+def url(server: ServerLife, path: str = "/") -> str:
     """How a client names it."""
     host, port = address(server)
     return f"ws://{host}:{port}{path}"

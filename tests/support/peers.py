@@ -16,7 +16,7 @@ from anyio.abc import ByteStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 from anyio.streams.tls import TLSStream
 
-from support.net import Server, address
+from support.net import ServerLife, address
 from support.wire import request
 
 TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG = 0x1, 0x2, 0x0, 0x8, 0x9, 0xA
@@ -189,7 +189,7 @@ async def open_raw(host: str, port: int) -> RawPeer:
 
 @asynccontextmanager
 async def raw_peer(
-    server: Server,
+    server: ServerLife,
     *,
     receive_buffer: int | None = None,
     send_buffer: int | None = None,

@@ -1,4 +1,4 @@
-"""WebSockets on trio: `serve(handler)`, `connect(uri)`, and what their users need.
+"""WebSockets on trio: `serve(handler)`, `serve_hub(config)`, `connect(uri)`, and what their users need.
 
 The names are those of `websockets`, whose users may write
 `import hubbub.transports.trio as websockets`.
@@ -21,6 +21,7 @@ from ..exceptions import (
     NegotiationError,
 )
 from ..fan_out import broadcast
+from ..hooks import Calling, Connecting, Hooks, Leaving, Publishing, Refuse, Subscribing
 from ..messages import Message
 from ..reconnecting import process_exception
 from ..server_connection import (
@@ -31,36 +32,46 @@ from ..server_connection import (
     ServerConnection,
 )
 from .client import connect, unix_connect
+from .hub import HubServer, serve_hub
 from .server import Server, serve, unix_serve
 
 __all__ = [
+    "Calling",
     "ClientConnection",
     "CloseCode",
     "ConcurrencyError",
+    "Connecting",
     "ConnectionClosed",
     "ConnectionClosedError",
     "ConnectionClosedOK",
     "Handler",
     "Headers",
+    "Hooks",
+    "HubServer",
     "InvalidHandshake",
     "InvalidStatus",
     "InvalidURI",
+    "Leaving",
     "Message",
     "NegotiationError",
     "ProcessRequest",
     "ProcessResponse",
+    "Publishing",
+    "Refuse",
     "Request",
     "Response",
     "SelectSubprotocol",
     "Server",
     "ServerConnection",
     "State",
+    "Subscribing",
     "basic_auth",
     "broadcast",
     "connect",
     "exceptions",
     "process_exception",
     "serve",
+    "serve_hub",
     "unix_connect",
     "unix_serve",
 ]

@@ -1,0 +1,247 @@
+"""How a hub ends: everyone is told when to come back, nothing is half-written, nobody holds it up."""
+
+from __future__ import annotations
+
+import logging
+import time
+
+import anyio
+import pytest
+
+from hubbub.core.hub_limits import HubLimits
+from hubbub.transports.hooks import Calling, Hooks, Leaving
+from support.hub_peers import hub, hub_config, named, peer
+from support.loops import descriptors, until
+from support.net import Net, address
+from support.peers import connected, raw_peer
+from support.tasks import Task, WasCancelled
+from support.wire import request, text
+
+LITTLE = 4096
+"""Bytes that the system may hold for a peer; it takes some more."""
+
+GONE = (1001, "the server is shutting down")
+
+
+async def test_a_drain(net: Net) -> None:
+    """What waits for a peer leaves first, then a hint when to come back, then 1001."""
+    config = hub_config(HubLimits(drain_batch=2, drain_interval=0.01, reconnect_spread=3.0))
+    async with anyio.create_task_group() as tasks:
+        async with hub(net, config) as server:
+            opened: list[int] = []
+            ended: list[int] = []
+            where = address(server)
+
+            async def stay(number: int) -> None:
+                async with peer(server) as one:
+                    await one.subscribe("alerts")
+                    opened.append(number)
+                    assert (await one.recv())["message"] == "last"
+                    hint = await one.recv()
+                    assert hint["type"] == "reconnect"
+                    assert 0 <= hint["after"] < 3
+                    assert await one.closed() == GONE
+                    ended.append(number)
+
+            for number in range(7):
+                tasks.start_soon(stay, number)
+            await until(lambda: len(opened) == 7)
+            await server.publish("alerts", "last")
+            server.close()
+            assert server.sockets == ()
+            assert not server.is_serving()
+            await server.wait_closed()
+            assert server.hub.idle
+        with pytest.raises(ConnectionRefusedError):
+            await connected(*where)
+        await until(lambda: len(ended) == 7)
+
+
+async def test_ending_at_once(net: Net) -> None:
+    """`close(drain=False)` sends 1001 to all in the same moment, without a hint."""
+    config = hub_config(HubLimits(drain_batch=1, drain_interval=60.0))
+    async with hub(net, config) as server, peer(server) as one, peer(server) as two:
+        for each in (one, two):
+            await each.subscribe("alerts")
+        before = time.monotonic()
+        server.close(drain=False)
+        await server.wait_closed()
+        assert time.monotonic() - before < 1
+        for each in (one, two):
+            assert await each.closed() == GONE
+
+
+async def test_a_drain_in_a_hurry(net: Net) -> None:
+    """A second `close(drain=False)` ends a drain that takes its time; a second `close()` does nothing."""
+    config = hub_config(HubLimits(drain_batch=1, drain_interval=60.0))
+    async with (
+        hub(net, config) as server,
+        peer(server) as one,
+        peer(server) as two,
+        anyio.create_task_group() as tasks,
+    ):
+        for each in (one, two):
+            await each.subscribe("alerts")
+        server.close()
+        server.close()
+        waiting = Task(tasks, server.wait_closed)
+        assert await one.closed() == GONE
+        await two.ask(action="ping")
+        assert not waiting.done
+        server.close(drain=False)
+        await waiting.wait()
+        assert await two.closed() == GONE
+
+
+async def test_commands_while_it_ends_and_after(net: Net) -> None:
+    """Other tasks may still publish; it reaches nobody."""
+    async with hub(net) as server, peer(server) as ann:
+        await ann.subscribe("alerts")
+        server.close()
+        await server.publish("alerts", 1)
+        await server.wait_closed()
+        assert (await server.publish("alerts", 1)).recipients == 0
+        assert await server.disconnect("ann") == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["asyncio"])  # it takes seconds, and is the same on each loop
+async def test_a_slow_reader_is_waited_for_in_bounds(net: Net) -> None:
+    """What waits for it is not waited for longer than the limits say, and nothing is half-written."""
+    limits = HubLimits(close_timeout=0.2, drain_timeout=0.2, answer_timeout=0.1)
+    async with (
+        hub(net, hub_config(limits)) as server,
+        raw_peer(server, receive_buffer=LITTLE) as slow,
+    ):
+        await slow.upgrade()
+        await slow.send(text('{"action":"subscribe","topics":["alerts"]}'))
+        await slow.read_frame()
+        while server.hub.outbox_bytes < 500_000:
+            await server.publish("alerts", "x" * 50_000)
+        before = time.monotonic()
+        server.close()
+        await server.wait_closed()
+        assert time.monotonic() - before < 4
+        assert server.hub.idle
+
+
+async def test_connections_in_the_handshake(net: Net) -> None:
+    """They do not hold the end up, and their sockets are closed."""
+    async with hub(net) as server, raw_peer(server) as silent, raw_peer(server) as half:
+        await half.send(request()[:40])
+        async with peer(server) as ann:
+            await ann.subscribe("alerts")  # so that the server has accepted both before
+        before = time.monotonic()
+        server.close()
+        await server.wait_closed()
+        assert time.monotonic() - before < 1
+        for each in (silent, half):
+            with pytest.raises(
+                (anyio.BrokenResourceError, anyio.EndOfStream, anyio.IncompleteRead)
+            ):
+                await each.read_head()
+
+
+async def test_on_disconnect_may_finish(net: Net) -> None:
+    """Hooks that the end itself causes are waited for."""
+    hooks = Hooks()
+    finished: list[str] = []
+
+    @hooks.on_disconnect
+    async def leave(leaving: Leaving) -> None:
+        await anyio.sleep(0.05)
+        finished.append(leaving.user)
+
+    async with hub(net, hooks=hooks) as server, named(server, "ann"), named(server, "bob"):
+        server.close()
+        await server.wait_closed()
+        assert sorted(finished) == ["ann", "bob"]
+
+
+async def test_tasks_are_cancelled(net: Net, caplog: pytest.LogCaptureFixture) -> None:
+    """A hook that hangs is cancelled at the end, after `hook_timeout` at the latest."""
+    hooks = Hooks()
+    asked = anyio.Event()
+    cancelled: list[str] = []
+
+    @hooks.on_call("hang")
+    async def hang(calling: Calling) -> None:
+        asked.set()
+        try:
+            await anyio.sleep_forever()
+        finally:
+            cancelled.append(calling.user)
+
+    config = hub_config(HubLimits(hook_timeout=0.2))
+    with caplog.at_level(logging.ERROR):
+        async with hub(net, config, hooks=hooks) as server, named(server, "ann") as ann:
+            await ann.send(action="call", name="hang")
+            await asked.wait()
+            server.close(drain=False)
+            await server.wait_closed()
+            assert cancelled == ["ann"]
+    assert caplog.records == []
+
+
+async def test_leaving_the_block(net: Net) -> None:
+    """The end of `async with` drains as `close` does."""
+    async with anyio.create_task_group() as tasks:
+        async with hub(net) as server:
+            opened = anyio.Event()
+
+            async def stay() -> None:
+                async with peer(server) as one:
+                    await one.subscribe("alerts")
+                    opened.set()
+                    await one.wait_for("reconnect")
+                    assert await one.closed() == GONE
+
+            tasks.start_soon(stay)
+            await opened.wait()
+        assert server.hub.idle
+
+
+async def test_cancelling_the_block(net: Net) -> None:
+    """A hub whose block is cancelled still drains, and leaves nothing open."""
+    opened = anyio.Event()
+    where: list[tuple[str, int]] = []
+
+    async def serve_for_ever() -> None:
+        limits = HubLimits(close_timeout=0.2, drain_timeout=0.2, answer_timeout=0.1)
+        async with hub(net, hub_config(limits)) as server:
+            where.append(address(server))
+            opened.set()
+            await anyio.sleep_forever()
+
+    async with anyio.create_task_group() as tasks:
+        serving = Task(tasks, serve_for_ever)
+        await opened.wait()
+        stream = await connected(*where[0])
+        await stream.send(request())
+        assert (await stream.receive()).startswith(b"HTTP/1.1 101 ")
+        serving.cancel()
+        with anyio.fail_after(5):
+            try:
+                while True:
+                    await stream.receive()
+            except (anyio.EndOfStream, anyio.BrokenResourceError):
+                pass
+        await stream.aclose()
+        with pytest.raises(WasCancelled):
+            await serving.wait()
+
+
+async def test_no_descriptor_is_left(net: Net) -> None:
+    """Neither after a drain nor after an end at once, however connections ended before."""
+    for drain in (True, False):
+        before = -1
+        for _ in range(2):  # the first may open what the loop keeps
+            before = descriptors() if before >= 0 else 0
+            async with hub(net) as server:
+                async with peer(server) as one, raw_peer(server) as gone, named(server, "ann"):
+                    await one.subscribe("alerts")
+                    await gone.upgrade()
+                    gone.reset()
+                    await server.disconnect("ann")
+                server.close(drain)
+        assert descriptors() == before

@@ -1,0 +1,204 @@
+"""Runs what a hub asks of the outside: users' hooks, their authenticator, their answers to HTTP requests."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from contextvars import Context
+from inspect import isawaitable, iscoroutine
+from pathlib import Path
+from typing import Any, Final
+
+from msgspec import UNSET
+
+from ..core.effects import (
+    Authenticate,
+    Denied,
+    Done,
+    Effect,
+    Failed,
+    HttpRequest,
+    Outcome,
+    RunHook,
+)
+from ..core.errors import LocalProtocolError
+from ..core.grants import Grant
+from ..core.http import Request, Response
+from ..core.publishing import encoded
+from .driver import Driver
+from .hooks import Hooks, Refuse, judged
+
+__all__ = ["AnswerHttp", "Authenticator", "Effects"]
+
+Authenticator = Callable[[str], Grant | Awaitable[Grant | None] | None]
+"""Whose token is it? None if nobody's. A plain function, an async one, or an object that is called."""
+
+AnswerHttp = Callable[[Request, bytes, str | None], Response | Awaitable[Response]]
+"""Answers a request: its head, its body, and the client's address, None on a Unix socket."""
+
+Complete = Callable[[int, Outcome], None]
+
+_MARGIN: Final = 0.1
+"""Seconds after `hook_timeout` at which a task is cancelled: the machine has given up before."""
+
+
+class Effects:
+    """The users' functions of one hub, and the tasks of those that are async.
+
+    Plain functions run at once. Nothing that a function raises gets out of here, except what ends a
+    program.
+
+    Args:
+        hooks: the users' hooks.
+        authenticate: whose token it is.
+        http: what answers ordinary HTTP requests.
+        driver: that of the loop.
+        context: the variables that the functions see; each sees a copy.
+        spawn: makes a task.
+        complete: takes an outcome for an effect.
+        ended: called when a task has ended.
+        logger: where to log.
+        patience: seconds that a task may take.
+        most: tasks that may run at once. More than there can be sessions is a fault somewhere; then
+            effects fail at once.
+    """
+
+    def __init__(
+        self,
+        *,
+        hooks: Hooks | None,
+        authenticate: Authenticator | None,
+        http: AnswerHttp | None,
+        driver: Driver,
+        context: Context,
+        spawn: Callable[..., None],
+        complete: Complete,
+        ended: Callable[[], None],
+        logger: "logging.Logger | logging.LoggerAdapter[Any]",
+        patience: float,
+        most: int,
+    ) -> None:
+        self._hooks = hooks
+        self._authenticate = authenticate
+        self._http = http
+        self._driver = driver
+        self._context = context
+        self._spawn = spawn
+        self._complete = complete
+        self._ended = ended
+        self._logger = logger
+        self._patience = patience + _MARGIN
+        self._most = most
+        self.running = 0
+        """Tasks that have not ended."""
+
+    def start(self, effect: Effect) -> None:
+        """Do it, or begin to."""
+        try:
+            # A copy, since one that is entered cannot be entered again.
+            answer = self._context.copy().run(self._call, effect)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is this effect's
+            self._complete(effect.id, self._failure(effect, error))
+            return
+        if not isawaitable(answer):
+            self._complete(effect.id, self._outcome(effect, answer))
+        elif self.running >= self._most:
+            _close(answer)
+            self._logger.error("%s: too many run already (%d)", _what(effect), self.running)
+            self._complete(effect.id, Failed("too many run already"))
+        else:
+            self._begin(effect, answer)
+
+    def _call(self, effect: Effect) -> object:
+        match effect:
+            case RunHook():
+                assert self._hooks is not None  # the machine knows of no others
+                function, argument = self._hooks.asked(effect)
+                return function(argument)
+            case Authenticate():
+                assert self._authenticate is not None
+                return self._authenticate(effect.token)
+            case HttpRequest():
+                assert self._http is not None
+                return self._http(effect.request, effect.body, effect.address)
+
+    def _begin(self, effect: Effect, answer: Awaitable[object]) -> None:
+        self.running += 1
+        try:
+            self._context.copy().run(self._spawn, self._wait, effect, answer)
+        except Exception as error:  # noqa: BLE001 - such as a nursery that is closed
+            self.running -= 1
+            _close(answer)
+            self._complete(effect.id, self._failure(effect, error))
+
+    async def _wait(self, effect: Effect, answer: Awaitable[object]) -> None:
+        outcome: Outcome = Failed("cancelled")
+        try:
+            async with self._driver.fail_after(self._patience):
+                try:
+                    outcome = self._outcome(effect, await answer)
+                except Exception as error:  # noqa: BLE001 - as above
+                    outcome = self._failure(effect, error)
+        except TimeoutError:
+            outcome = Failed("took too long")  # which the machine has said before
+        finally:
+            self.running -= 1
+            self._complete(effect.id, outcome)
+            self._ended()
+
+    def _outcome(self, effect: Effect, value: object) -> Outcome:
+        try:
+            match effect:
+                case RunHook():
+                    done = judged(effect.kind, value)
+                    if done.value is not UNSET:
+                        encoded(done.value)  # or it would fail where the machine cannot ask again
+                    return done
+                case Authenticate():
+                    return Done(_of_type(value, Grant | None, "a Grant, or None"))
+                case HttpRequest():
+                    return Done(_of_type(value, Response, "a Response"))
+        except (TypeError, LocalProtocolError) as error:
+            return self._failure(effect, error)
+
+    def _failure(self, effect: Effect, error: Exception) -> Outcome:
+        """Log it, in one line and without what may be secret; for hooks with where it happened."""
+        if isinstance(error, Refuse) and not isinstance(effect, HttpRequest):
+            return Denied(error.code, error.text)
+        raised = f"raised {type(error).__name__}"
+        if isinstance(effect, Authenticate):
+            # No traceback: its last line is the exception's text, which may quote the token.
+            self._logger.error("%s %s%s", _what(effect), raised, _where(error))
+        else:
+            self._logger.error("%s %s", _what(effect), raised, exc_info=error)
+        return Failed(raised)
+
+
+def _of_type(value: object, kind: Any, words: str) -> object:
+    if not isinstance(value, kind):
+        raise TypeError(f"it returned a {type(value).__name__}: return {words}")
+    return value
+
+
+def _close(answer: Awaitable[object]) -> None:
+    """A coroutine that is never begun says so when it is thrown away; unless it is closed."""
+    if iscoroutine(answer):
+        answer.close()
+
+
+def _what(effect: Effect) -> str:
+    """What an effect asks for, for a log."""
+    match effect:
+        case RunHook():
+            return f"the on_{effect.kind.value} hook of session {effect.who.session}"
+        case Authenticate():
+            return f"authenticate() for session {effect.session}"
+        case HttpRequest():
+            return "the answer to an HTTP request"
+
+
+def _where(error: Exception) -> str:
+    trace = error.__traceback__
+    if trace is None:
+        return ""
+    while trace.tb_next is not None:
+        trace = trace.tb_next
+    return f" in {Path(trace.tb_frame.f_code.co_filename).name}, line {trace.tb_lineno}"

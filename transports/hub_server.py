@@ -1,0 +1,399 @@
+"""What a server of a hub is on every event loop: sockets around sessions, and what the hub asks for.
+
+The machine decides everything. Here is only what moves bytes and time, and runs users' functions.
+"""
+
+import logging
+import os
+import socket as stdlib_socket
+import ssl as stdlib_ssl
+import time
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+import msgspec
+
+from ..core.auth import External
+from ..core.effects import Outcome
+from ..core.hub import Hub
+from ..core.hub_config import HubConfig
+from ..core.hub_events import HubEvent
+from ..core.link import LINGER
+from ..core.messages import Published
+from ..core.sender import Entropy
+from .driver import Clock, Driver
+from .hooks import Hooks
+from .hub_effects import AnswerHttp, Authenticator, Effects
+from .hub_link import HubPulse, SessionLink
+from .hub_log import log_event
+from .listening import Place
+from .server_life import TASKS_END, ServerLife
+from .tls import TLSLink
+
+__all__ = ["BaseHubServer"]
+
+default_logger = logging.getLogger("hubbub.hub")
+
+_DEFAULT: Final = HubConfig()
+
+_TURN: Final = 16
+"""Publications in a row after which others get a turn, so that what they queued can leave."""
+
+
+class BaseHubServer(ServerLife):
+    """A hub that listens: its sessions' sockets, the users' functions that it asks, its end.
+
+    No task runs for a connection, and nothing is kept for one but its socket and its session.
+
+    Args:
+        config: who may come in, what topics do, and how much of everything there may be.
+        host: a name or address, or several; None is every interface.
+        port: 0 picks a free one, the same on every address; see `sockets`.
+        hooks: functions that are asked before something happens.
+        authenticate: called with a token, plain or async; returns a `Grant`, or None for nobody's. With
+            it, `config.auth` is `External()`.
+        http: called with an ordinary HTTP request that no route answers, its body and the client's
+            address, plain or async; returns a `Response`. Without it they get 426.
+        sock: an existing listening socket instead of host and port.
+        path: of a Unix socket, instead of host and port.
+        ssl: a context, for wss.
+        family: of addresses, such as `socket.AF_INET`.
+        reuse_port: let several processes share the port.
+        backlog: connections that the system holds until we accept them.
+        start_serving: False waits for `start_serving()` or `serve_forever()`.
+        logger: where to log; "hubbub.hub" if left out.
+        clock: where the time comes from.
+        wall_clock: seconds since 1970, for timestamps and the end of grants.
+        entropy: where pings and identifiers come from.
+        on_event: called with each `HubEvent`, for metrics. It must not wait for anything.
+
+    Raises:
+        TypeError: what is given is not what it should be.
+        ValueError: `config` counts on a function that is not given, or on no `authenticate`.
+    """
+
+    def __init__(
+        self,
+        config: HubConfig = _DEFAULT,
+        host: str | Iterable[str | None] | None = None,
+        port: int | None = None,
+        *,
+        hooks: Hooks | None = None,
+        authenticate: Authenticator | None = None,
+        http: AnswerHttp | None = None,
+        sock: stdlib_socket.socket | None = None,
+        path: str | os.PathLike[str] | None = None,
+        ssl: stdlib_ssl.SSLContext | None = None,
+        family: int = stdlib_socket.AF_UNSPEC,
+        reuse_port: bool | None = None,
+        backlog: int = 1024,
+        start_serving: bool = True,
+        logger: "logging.Logger | logging.LoggerAdapter[Any] | None" = None,
+        clock: Clock | None = None,
+        wall_clock: Clock = time.time,
+        entropy: Entropy = os.urandom,
+        on_event: Callable[[HubEvent], object] | None = None,
+    ) -> None:
+        super().__init__(
+            Place(host, port, sock, path, bool(reuse_port), backlog),
+            ssl=ssl,
+            family=family,
+            start_serving=start_serving,
+            logger=logger if logger is not None else default_logger,
+            clock=clock,
+        )
+        if not isinstance(config, HubConfig):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"config={config!r}: give a HubConfig(), with host and port after it")
+        if hooks is not None and not isinstance(hooks, Hooks):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"hooks={hooks!r}: give a Hooks() with your functions in it")
+        self._config = _with_functions(config, authenticate, http)
+        self._limits = self._config.limits
+        self._hooks = hooks
+        self._authenticate = authenticate
+        self._http = http
+        self._wall_clock = wall_clock
+        self._entropy = entropy
+        self._on_event = on_event
+        self._hub: Hub | None = None
+        self._pulse: HubPulse
+        self._effects: Effects
+        self._sockets = 0
+        self._published = 0
+        self._hurry = False
+
+    # What it is.
+
+    @property
+    def hub(self) -> Hub:
+        """The machine, to look at its counters, topics and connections.
+
+        Its commands are better given to the server, which sees to it that what they queue leaves.
+
+        Raises:
+            RuntimeError: the server is not started.
+        """
+        if self._hub is None:
+            raise RuntimeError("the server is not started: use `async with serve_hub(…)`")
+        return self._hub
+
+    # Commands.
+
+    async def publish(
+        self, topic: str, message: Any, *, sender: str | None = None, key: str | None = None
+    ) -> Published:
+        """Publish on a topic, past all hooks and grants.
+
+        Args:
+            topic: a concrete one.
+            message: any JSON value.
+            sender: whose name a room's members see; without one they get a notification.
+            key: what the message is about, for topics that keep the latest of each key.
+
+        Returns:
+            How many sessions were subscribed.
+
+        Raises:
+            LocalProtocolError: no topic, or the message is no JSON.
+        """
+        driver = await self._turn()
+        published = self.hub.publish(topic, message, driver.now(), sender=sender, key=key)
+        self.changed()
+        return published
+
+    async def send_to(self, user: str, message: Any, *, sender: str = "server") -> int:
+        """Send a message to all sessions of one user; how many they are.
+
+        Args:
+            user: to whom.
+            message: any JSON value.
+            sender: whom it is from, as the user sees it.
+
+        Raises:
+            LocalProtocolError: the message is no JSON.
+        """
+        driver = await self._turn()
+        reached = self.hub.send_to(user, message, driver.now(), sender=sender)
+        self.changed()
+        return reached
+
+    async def disconnect(self, user: str, reason: str = "") -> int:
+        """Close all sessions of one user with 4003; how many they were.
+
+        Raises:
+            LocalProtocolError: a reason that may not be sent.
+        """
+        driver = await self._turn()
+        reached = self.hub.disconnect(user, driver.now(), reason)
+        self.changed()
+        return reached
+
+    async def revoke(self, user: str, pattern: str) -> int:
+        """Take topics away from all sessions of one user, what waits of them included.
+
+        Returns:
+            How many sessions that reached.
+
+        Raises:
+            LocalProtocolError: no pattern.
+        """
+        driver = await self._turn()
+        reached = self.hub.revoke(user, pattern, driver.now())
+        self.changed()
+        return reached
+
+    async def _turn(self) -> Driver:
+        """Before each command: what a task on this loop must do to be a good neighbour."""
+        self._check_started()
+        driver = self._driver
+        assert driver is not None
+        self._published += 1
+        if self._published >= _TURN:
+            # Who publishes in a loop would else fill every queue before the first byte leaves.
+            self._published = 0
+            await driver.checkpoint()
+        elif driver.checks_cancellation:
+            await driver.checkpoint_if_cancelled()
+        return driver
+
+    # Start and stop.
+
+    def _started(self, driver: Driver) -> None:
+        now = driver.now()
+        hub = self._hub = Hub(
+            self._config,
+            now=now,
+            entropy=self._entropy,
+            hooks={} if self._hooks is None else self._hooks.table(),
+        )
+        self._tell_time(now)
+        self._pulse = HubPulse(
+            driver,
+            next_timeout=hub.next_timeout,
+            settle=self._settle,
+            expire=self._expire,
+            tell_time=self._tell_time,
+        )
+        self._pulse.rearm()
+        self._effects = Effects(
+            hooks=self._hooks,
+            authenticate=self._authenticate,
+            http=self._http,
+            driver=driver,
+            context=self._context,
+            spawn=self._spawn,
+            complete=self._complete,
+            ended=self._task_ended,
+            logger=self.logger,
+            patience=self._limits.hook_timeout,
+            most=self._limits.max_connections,
+        )
+
+    def close(self, drain: bool = True) -> None:
+        """Stop listening, tell every client to come back later, and close every connection with 1001.
+
+        What waits for a client is sent first; who takes too long is cut off. Calling it again does
+        nothing, except that `close(drain=False)` ends a drain that lasts too long.
+
+        Args:
+            drain: False closes every connection at once, and what waits for its client is lost.
+        """
+        if not drain:
+            self._hurry = True
+            self.look_if_empty()
+        self._begin_shut_down(self._close_all)
+
+    async def _close_all(self) -> None:
+        driver = self._driver
+        assert driver is not None
+        hub, limits = self.hub, self._limits
+        try:
+            hub.drain(driver.now())
+            self.changed()
+            batches = self._sockets / limits.drain_batch + 1
+            # Each machine ends its own connection in time; this is for what nobody foresaw.
+            ending = (
+                limits.close_timeout + limits.drain_timeout + limits.answer_timeout + LINGER + 1
+            )
+            patience = limits.close_timeout + ending + 1.5 * batches * limits.drain_interval
+            await self._wait_until(self._drained, patience)
+            hub.close(driver.now())
+            self.changed()
+            await self._wait_until(self._empty, TASKS_END)
+            for link in self._links(driver):
+                link.lose(driver.now())
+            self.changed()
+            if not await self._wait_until(self._idle, limits.hook_timeout):
+                self._cancel_tasks()
+                if not await self._wait_until(self._idle, TASKS_END):
+                    self.logger.error(
+                        "%d functions did not end though they were cancelled", self._effects.running
+                    )
+        finally:
+            self._settle()
+            self._pulse.stop()
+            self._closed()
+
+    def _links(self, driver: Driver) -> list[SessionLink]:
+        """Its connections. They are looked for, so that nothing need be kept for each."""
+        links = (one for one in driver.served() if isinstance(one, SessionLink))
+        return [link for link in links if link.owner is self]
+
+    def _drained(self) -> bool:
+        return self._hurry or not self._sockets
+
+    def _empty(self) -> bool:
+        return not self._sockets
+
+    def _idle(self) -> bool:
+        return not self._effects.running
+
+    # Connections.
+
+    def _accepted(self, sock: stdlib_socket.socket, address: Any) -> None:
+        driver = self._driver
+        assert driver is not None
+        now = driver.now()
+        session = self.hub.connect(address, now)
+        link = session if self._ssl is None else TLSLink(session, self._ssl, server_side=True)
+        socket = SessionLink(driver, sock, link, self)
+        session.carrier = socket
+        self._sockets += 1
+        try:
+            socket.start()
+        except OSError as error:
+            self.logger.error("a connection can't be served: %s", error.strerror)  # noqa: TRY400
+            socket.lose(now)
+        self.changed()
+
+    def left(self) -> None:
+        """For the server's own parts: a connection's socket is closed."""
+        self._sockets -= 1
+        if not self._sockets:
+            self.look_if_empty()
+
+    # The hub's wishes.
+
+    def changed(self) -> None:
+        """See `Owner`. The hub was given something: see to what it wants."""
+        hub, driver = self._hub, self._driver
+        assert hub is not None
+        assert driver is not None
+        mark = driver.mark
+        while True:
+            while (session := hub.next_dirty()) is not None:
+                if session.carrier is not None:
+                    mark(session.carrier)
+            effect = hub.next_effect()
+            if effect is None:
+                break
+            self._effects.start(effect)
+        mark(self._pulse)
+
+    def _complete(self, effect: int, outcome: Outcome) -> None:
+        assert self._driver is not None
+        self.hub.complete(effect, outcome, self._driver.now())
+
+    def _task_ended(self) -> None:
+        self.changed()
+        self.look_if_empty()
+
+    def _settle(self) -> None:
+        """The turn ends: hand on what the hub tells."""
+        self._published = 0
+        hub = self.hub
+        while (event := hub.next_event()) is not None:
+            log_event(self.logger, event)
+            if self._on_event is not None:
+                try:
+                    self._on_event(event)
+                except Exception:
+                    self.logger.exception("on_event raised")
+
+    def _expire(self, now: float) -> None:
+        self.hub.handle_timeout(now)
+        self.changed()
+
+    def _tell_time(self, now: float) -> None:
+        self.hub.set_wall_clock(self._wall_clock() - now, now)
+
+
+def _with_functions(
+    config: HubConfig, authenticate: Authenticator | None, http: AnswerHttp | None
+) -> HubConfig:
+    """The configuration, where the machine knows which functions it may ask."""
+    for name, function in (("authenticate", authenticate), ("http", http)):
+        if function is not None and not callable(function):
+            raise TypeError(f"{name}={function!r}: give a function")
+    if http is not None:
+        options = msgspec.structs.replace(config.options, http=True)
+        config = msgspec.structs.replace(config, options=options)
+    elif config.options.http:
+        raise ValueError("config.options.http is True: give http=, which is then asked")
+    external = isinstance(config.auth, External)
+    if authenticate is not None and config.auth is None:
+        return msgspec.structs.replace(config, auth=External())
+    if authenticate is None and external:
+        raise ValueError("config.auth is External(): give authenticate=, which is then asked")
+    if authenticate is not None and not external:
+        raise ValueError("authenticate: config.auth knows the tokens already; give one of the two")
+    return config
