@@ -1,0 +1,1 @@
+"""Stores: where durable topics are kept. The SQLite one needs the extra `server`."""
