@@ -12,8 +12,10 @@ import msgspec
 
 from .forwarded import PeerAddress
 from .http import Request
+from .records import Acknowledged, Record, Retention
 
 __all__ = [
+    "Append",
     "Authenticate",
     "Denied",
     "Done",
@@ -22,7 +24,10 @@ __all__ = [
     "HookKind",
     "HttpRequest",
     "Outcome",
+    "Read",
+    "Reopen",
     "RunHook",
+    "Trim",
     "Who",
 ]
 
@@ -98,7 +103,40 @@ class HttpRequest(msgspec.Struct, frozen=True):
     """Of the socket itself."""
 
 
-Effect = Authenticate | RunHook | HttpRequest
+class Append(msgspec.Struct, frozen=True):
+    """Store all of this or nothing, durably. Answered with `Done()`, or with `Failed`."""
+
+    id: int
+    records: tuple[Record, ...]
+    acknowledged: tuple[Acknowledged, ...]
+
+
+class Read(msgspec.Struct, frozen=True):
+    """Read stored publications of a topic. Answered with `Done(records)`, a sequence of `Record`."""
+
+    id: int
+    topic: str
+    after: int
+    """The offset behind which to begin."""
+    max_bytes: int
+    """Of data; one record at least, if there is one."""
+
+
+class Reopen(msgspec.Struct, frozen=True):
+    """The store failed: open it again. Answered with `Done(Heads)`, or with `Failed`."""
+
+    id: int
+
+
+class Trim(msgspec.Struct, frozen=True):
+    """Remove from a topic's log what is not kept any more. Answered with `Done(first offset kept)`."""
+
+    id: int
+    topic: str
+    retention: Retention
+
+
+Effect = Authenticate | RunHook | HttpRequest | Append | Read | Reopen | Trim
 
 
 class Done(msgspec.Struct, frozen=True):

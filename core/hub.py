@@ -18,25 +18,34 @@ The calls may come in any order, and none of them calls back.
 
 from collections import deque
 from collections.abc import Iterator, Mapping
+from itertools import count
 from typing import Any
 
 from .account import Account, WallClock
 from .admission import Admission
+from .appending import Appending
 from .asking import Asking
 from .codecs import native
+from .consumers import Acknowledgements
 from .draining import Drain
 from .effects import Done, Effect, Failed, HookKind, HttpRequest, Outcome
 from .errors import LocalProtocolError
 from .events import HttpRequested, Requested
+from .feeding import Feeding
 from .forwarded import PeerAddress
 from .frames import CloseCode
 from .http import Response, text_response
 from .hub_config import HubConfig
-from .hub_events import Counters, HubEvent, Left, RequestFailed
+from .hub_events import Counters, HubEvent, Left, RequestFailed, StoreFailed, StoreReopened
+from .idempotency import KnownKeys
+from .logs import Logs
 from .messages import ErrorCode, Published
+from .outbox import Publication
 from .pending import PendingEffects
+from .placing import Placing
 from .presence import PresenceBook
 from .publishing import Publishing
+from .records import Heads
 from .registry import Registry, host_of
 from .replies import Replies
 from .requests import Requests
@@ -46,6 +55,7 @@ from .session import Moment, Session
 from .session_states import SessionState
 from .subscribing import Subscribing
 from .subscriptions import SubscriptionTable
+from .telling import HistoryTelling
 from .timeouts import Deadlines
 from .topics import check_pattern, check_topic
 from .websocket import WebSocket
@@ -61,6 +71,8 @@ class Hub:
         now: the time, in seconds from any fixed origin.
         entropy: where unpredictable bytes come from.
         hooks: which functions of the user's there are: for each kind their patterns, in order.
+        heads: what a store has, once it was opened. Without a store, None: then durable topics are kept
+            in memory only, like others with history.
 
     Raises:
         ValueError: a hook's pattern is none.
@@ -73,6 +85,7 @@ class Hub:
         now: float,
         entropy: Entropy,
         hooks: Mapping[HookKind, tuple[str, ...]] | None = None,
+        heads: Heads | None = None,
     ) -> None:
         hooks = hooks if hooks is not None else {}
         for patterns in hooks.values():
@@ -88,24 +101,59 @@ class Hub:
         self._dirty: list[Session] = []
         self._taking: deque[Session] = deque()
         self._deadlines: Deadlines[Session] = Deadlines()
-        self._pending = PendingEffects(limits.hook_timeout)
+        ids = count(1)
+        self._pending = PendingEffects(limits.hook_timeout, ids)
+        self._storing = PendingEffects(limits.store_timeout, ids)
         self._registry = Registry(limits)
         self._table: SubscriptionTable[Session] = SubscriptionTable()
         self._presence: PresenceBook[Session] = PresenceBook()
         self._drain = Drain(limits, entropy)
         self._asking = Asking(hooks, self._pending, self.account)
         self._replies = Replies(self.account)
+        rules = Rules(config.rules)
         self._publishing = Publishing(
             limits,
-            Rules(config.rules),
+            rules,
             self._table,
             self._registry,
             self.account,
             self._clock,
             self._dirty,
         )
+        self._logs = Logs(limits, rules, entropy, stored=heads is not None)
+        self._keys = KnownKeys(limits.max_idempotency_keys)
+        self._acknowledgements = Acknowledgements(limits.max_consumers)
+        self._appending = Appending(
+            self._storing, self._placed, self._store_reopened, self._store_failed
+        )
+        self._feeding = Feeding(
+            limits,
+            rules,
+            self._logs,
+            self._acknowledgements,
+            self._appending,
+            self._storing,
+            self._clock,
+            self.account,
+        )
+        self._placing = Placing(
+            limits,
+            self._logs,
+            self._keys,
+            self._appending,
+            self._storing,
+            self._publishing,
+            self.account,
+            self._clock,
+        )
         self._subscribing = Subscribing(
-            limits, self._table, self._presence, self._publishing, self._replies, self._clock
+            limits,
+            self._table,
+            self._presence,
+            self._publishing,
+            self._feeding,
+            self._replies,
+            self._clock,
         )
         self._admission = Admission(
             config, self._registry, self.account, self._clock, self._asking, self._replies
@@ -119,10 +167,17 @@ class Hub:
             self._replies,
             self._admission,
             self._publishing,
+            self._placing,
+            self._logs,
+            self._feeding,
+            HistoryTelling(limits, self._logs, self._asking, self._replies),
             self._subscribing,
             self._presence,
         )
         self._admission.handle = self._requests.handle
+        self._completions: deque[tuple[int, Published | None]] = deque()
+        if heads is not None:
+            self._load(heads)
         self._now = now
 
     # For the adapter.
@@ -163,12 +218,13 @@ class Hub:
 
     def next_effect(self) -> Effect | None:
         """Take the next thing that the outside is asked to do; None if there is none."""
-        return self._pending.next()
+        return self._pending.next() or self._storing.next()
 
     def complete(self, effect_id: int, outcome: Outcome, now: float) -> None:
         """The outcome of an effect. One that comes late or twice changes nothing."""
         self._now = now
-        self._pending.complete(effect_id, outcome, now)
+        if not self._pending.complete(effect_id, outcome, now):
+            self._storing.complete(effect_id, outcome, now)
 
     def next_event(self) -> HubEvent | None:
         """Take the next thing that happened; None if there is none."""
@@ -176,7 +232,12 @@ class Hub:
 
     def next_timeout(self) -> float | None:
         """When to call `handle_timeout`, or None. Ask again after every batch of calls."""
-        moments = (self._deadlines.next(), self._pending.next_timeout(), self._drain.at)
+        moments = (
+            self._deadlines.next(),
+            self._pending.next_timeout(),
+            self._storing.next_timeout(),
+            self._drain.at,
+        )
         return min((at for at in moments if at is not None), default=None)
 
     def handle_timeout(self, now: float) -> None:
@@ -186,6 +247,7 @@ class Hub:
             session.forget_time()
             session.handle_timeout(now)
         self._pending.expire(now)
+        self._storing.expire(now)
         self._drain.act(now)
 
     def set_wall_clock(self, offset: float, now: float) -> None:
@@ -209,7 +271,8 @@ class Hub:
         *,
         sender: str | None = None,
         key: str | None = None,
-    ) -> Published:
+        idempotency_key: str | None = None,
+    ) -> Published | int:
         """Publish on a topic, as the server itself.
 
         Args:
@@ -218,6 +281,10 @@ class Hub:
             now: the time.
             sender: who says it, in a room; without one it is a notification there too.
             key: what it is about, for topics that keep the latest of each key.
+            idempotency_key: a name for it, at most 64 bytes, that makes a repeat harmless.
+
+        Returns:
+            The answer; or, where it must be stored first, a number with which `next_completion` gives it.
 
         Raises:
             LocalProtocolError: the topic is none, or the message has no form in JSON.
@@ -227,8 +294,38 @@ class Hub:
             check_topic(topic)
         except ValueError as error:
             raise LocalProtocolError(f"topic: {error}") from None
-        count = self._publishing.publish(topic, message, now, sender=sender, key=key)
-        return Published(recipients=count, topic=topic)
+        number: int | None = None
+        answer: list[Published | None] = []
+
+        def answered(published: Published | None, _: float) -> None:
+            if number is None:
+                answer.append(published)
+            else:
+                self._completions.append((number, published))
+
+        self._placing.place(
+            topic,
+            message,
+            now,
+            answered,
+            sender=sender,
+            key=key,
+            idempotency_key=idempotency_key,
+        )
+        if answer and answer[0] is not None:
+            return answer[0]
+        number = self._pending.new_id()
+        if answer:
+            self._completions.append((number, None))
+        return number
+
+    def next_completion(self) -> tuple[int, Published | None] | None:
+        """Take the answer to a `publish` that gave a number; None if there is none.
+
+        The answer itself is None where it may or may not have been stored: repeat it with the same
+        `idempotency_key`.
+        """
+        return self._completions.popleft() if self._completions else None
 
     def send_to(self, user: str, message: Any, now: float, *, sender: str) -> int:
         """Send a direct message to all sessions of a user; how many they are.
@@ -296,7 +393,7 @@ class Hub:
     @property
     def idle(self) -> bool:
         """Whether no socket is left, and no effect is out."""
-        return not self._registry.links and not len(self._pending)
+        return not (self._registry.links or len(self._pending) or len(self._storing))
 
     @property
     def counters(self) -> Counters:
@@ -329,6 +426,33 @@ class Hub:
     def presence(self, topic: str) -> dict[str, int]:
         """Users on a topic that tells who is there, with how many connections each has."""
         return dict(self._presence.members(topic))
+
+    # The store.
+
+    def _load(self, heads: Heads) -> None:
+        """Begin anew with what the store has."""
+        self._logs.load(heads)
+        for topic, head in heads.topics.items():
+            self._keys.load(topic, head.keys)
+        self._acknowledgements.load(heads.acknowledged)
+
+    def _placed(self, publication: Publication, now: float) -> None:
+        self._placing.placed(publication, now)
+
+    def _store_failed(self, reason: str) -> None:
+        self.account.tell(StoreFailed(reason))
+
+    def _store_reopened(self, heads: Heads) -> None:
+        """Go on where the store says that logs end; who was live gets what was stored after all."""
+        before = {topic: log.last for topic, log in self._logs.topics() if log.durable}
+        self._load(heads)
+        for topic, last in before.items():
+            log = self._logs.find(topic)
+            if log is not None and log.last > last:
+                for session in tuple(self._table.receivers(topic)):
+                    if session.behind is None or topic not in session.behind:
+                        self._feeding.begin(session, topic, last + 1, self._now)
+        self.account.tell(StoreReopened(len(heads.topics)))
 
     # For sessions (see `SessionHub`).
 
@@ -390,7 +514,11 @@ class Hub:
 
     def moment_came(self, session: Session, moment: Moment, now: float) -> None:
         """See `SessionHub`."""
-        if moment is Moment.IDENTIFY:
+        if moment is Moment.FEED:
+            self._feeding.feed(session, now)
+        elif moment is Moment.REDELIVER:
+            self._feeding.redeliver(session, now)
+        elif moment is Moment.IDENTIFY:
             self._admission.too_late(session, now)
         elif moment is Moment.EXPIRE:
             grant = session.grant

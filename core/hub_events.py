@@ -13,6 +13,8 @@ __all__ = [
     "Left",
     "RequestFailed",
     "Slow",
+    "StoreFailed",
+    "StoreReopened",
     "TurnedAway",
 ]
 
@@ -63,6 +65,7 @@ class Slow(msgspec.Struct, frozen=True):
     user: str
     topic: str | None
     policy: str
+    """What was done: that of the topic's rule, or `behind`: it gets the rest from history."""
 
 
 class RequestFailed(msgspec.Struct, frozen=True):
@@ -73,7 +76,21 @@ class RequestFailed(msgspec.Struct, frozen=True):
     reason: str
 
 
-HubEvent = Joined | Left | AuthFailed | TurnedAway | Slow | RequestFailed
+class StoreFailed(msgspec.Struct, frozen=True):
+    """The store could not do what was asked. Publications on durable topics are refused until it can."""
+
+    reason: str
+
+
+class StoreReopened(msgspec.Struct, frozen=True):
+    """The store works again."""
+
+    topics: int
+
+
+HubEvent = (
+    Joined | Left | AuthFailed | TurnedAway | Slow | RequestFailed | StoreFailed | StoreReopened
+)
 
 
 class Counters(msgspec.Struct):
@@ -100,6 +117,10 @@ class Counters(msgspec.Struct):
     """Publications that a session lost because it was closed as too slow."""
     dropped_oldest: int = 0
     dropped_latest: int = 0
+    announcements_dropped: int = 0
+    """Who came or left, not told to a session that does not keep up with a topic with history."""
+    gaps: int = 0
+    """Times that a session was told that history no longer has what it missed."""
     unsent: int = 0
     """Publications that waited for a session when it ended for another reason."""
     hook_failures: int = 0

@@ -29,6 +29,9 @@ class HubLimits(Limits, frozen=True, kw_only=True, forbid_unknown_fields=True):
     hook_timeout: float = 5.0
     """For a user's hook, or an authenticator outside the machine, to answer."""
 
+    store_timeout: float = 30.0
+    """For the store to answer. A publication that it was asked to keep is then `unavailable`."""
+
     max_token: int = 8192
     """Characters of a token. JWTs with many claims have 2 to 4 KiB."""
 
@@ -89,6 +92,9 @@ class HubLimits(Limits, frozen=True, kw_only=True, forbid_unknown_fields=True):
     durable_memory: int = 1_000
     """Publications of a durable topic that are in memory too; older ones are read from the store."""
 
+    max_idempotency_keys: int = 200_000
+    """Names of publications, of all topics, that are remembered to recognise a repeat."""
+
     max_history_told: int = 1_000
     """Publications in one answer about history."""
 
@@ -123,8 +129,8 @@ class HubLimits(Limits, frozen=True, kw_only=True, forbid_unknown_fields=True):
     def worst_case_bytes(self, connections: int) -> int:
         """An upper bound, in bytes, for what `connections` sessions can make the hub hold.
 
-        To what each connection may hold come its outbox with one message more, its answers, and its
-        subscriptions.
+        To what each connection may hold come its outbox with one message more, its answers, its
+        subscriptions, and the history of all topics.
 
         Raises:
             ValueError: `max_size` is None, so there is no bound.
@@ -133,4 +139,4 @@ class HubLimits(Limits, frozen=True, kw_only=True, forbid_unknown_fields=True):
         assert self.max_size is not None
         outboxes = min(connections * self.outbox_size, self.total_outbox_size + self.outbox_size)
         session = self.answers_size + 2 * self.max_size + self.max_subscriptions * _SUBSCRIPTION
-        return connection + outboxes + connections * session
+        return connection + outboxes + connections * session + self.total_history_size

@@ -40,9 +40,10 @@ class Publication:
         priority: of its topic.
         slow: what happens to a receiver that does not keep up.
         key: what it is about, where only the latest of each key counts.
+        offset: its place in the topic's history; 0 where none is kept.
     """
 
-    __slots__ = ("cost", "frame", "key", "lane", "message", "slow", "topic")
+    __slots__ = ("cost", "frame", "key", "lane", "message", "offset", "slow", "topic")
 
     def __init__(
         self,
@@ -51,8 +52,10 @@ class Publication:
         priority: Priority = "normal",
         slow: SlowPolicy = "disconnect",
         key: str | None = None,
+        offset: int = 0,
     ) -> None:
         self.topic = topic
+        self.offset = offset
         self.message = message
         self.frame = message.frame
         self.lane = _LANES[priority]
@@ -131,6 +134,11 @@ class Outbox:
         self.size = size
         self._lane(publication.lane).append(publication)
         return True
+
+    def put(self, publication: Publication) -> None:
+        """Queue a publication that was read from history, when there was room for it."""
+        self.size += publication.cost
+        self._lane(publication.lane).append(publication)
 
     def push_lossy(
         self, publication: Publication, limit: int, encode: Callable[[str, int], bytes]

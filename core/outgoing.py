@@ -117,6 +117,11 @@ class PreparedMessage:
         return found
 
     @property
+    def payload(self) -> bytes:
+        """The message itself, as bytes."""
+        return self._payload
+
+    @property
     def size(self) -> int:
         """Bytes of the payload."""
         return len(self._payload)

@@ -1,7 +1,7 @@
 """Effects that were asked for and are not answered yet."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from .effects import Effect, Failed, Outcome
 
@@ -17,11 +17,12 @@ class PendingEffects:
 
     Args:
         timeout: seconds after which an effect counts as failed.
+        ids: numbers that no effect of the hub had before.
     """
 
-    def __init__(self, timeout: float) -> None:
+    def __init__(self, timeout: float, ids: Iterator[int]) -> None:
         self._timeout = timeout
-        self._last = 0
+        self._ids = ids
         self._queue: deque[Effect] = deque()
         self._then: dict[int, tuple[float, Then]] = {}
 
@@ -30,8 +31,7 @@ class PendingEffects:
 
     def new_id(self) -> int:
         """A number that no effect had before."""
-        self._last += 1
-        return self._last
+        return next(self._ids)
 
     def ask(self, effect: Effect, then: Then, now: float) -> None:
         """Queue an effect; `then` is called with its outcome and the time, once."""
@@ -46,11 +46,13 @@ class PendingEffects:
                 return effect
         return None
 
-    def complete(self, effect_id: int, outcome: Outcome, now: float) -> None:
-        """The outcome of an effect came; of one that is not pending any more it is ignored."""
+    def complete(self, effect_id: int, outcome: Outcome, now: float) -> bool:
+        """The outcome of an effect came; False if it is not pending here any more: it is ignored."""
         pending = self._then.pop(effect_id, None)
-        if pending is not None:
-            pending[1](outcome, now)
+        if pending is None:
+            return False
+        pending[1](outcome, now)
+        return True
 
     def next_timeout(self) -> float | None:
         """When the oldest runs out of time."""

@@ -5,6 +5,7 @@ from typing import Any
 
 from .account import Account, WallClock
 from .codecs import native
+from .cursors import Cursor
 from .errors import LocalProtocolError
 from .frames import CloseCode, Opcode, encode_frame
 from .hub_events import Slow
@@ -14,7 +15,7 @@ from .outbox import Publication
 from .outgoing import PreparedMessage
 from .registry import Registry
 from .rules import Rule, Rules
-from .session import Session
+from .session import Moment, Session
 from .subscriptions import SubscriptionTable
 
 __all__ = ["Publishing"]
@@ -57,16 +58,40 @@ class Publishing:
     def publish(
         self, topic: str, message: Any, now: float, *, sender: str | None, key: str | None = None
     ) -> int:
-        """Publish on a topic; the sessions that were subscribed."""
+        """Publish on a topic without history; the sessions that were subscribed."""
         rule = self.rules.of(topic)
-        timestamp = self._clock.text(now)
-        push: Push
-        if rule.announce and sender is not None:
-            push = Chat(topic=topic, sender=sender, message=message, timestamp=timestamp)
-        else:
-            push = Notification(topic=topic, message=message, timestamp=timestamp)
+        push = self.compose(topic, rule, message, now, sender=sender)
         self._account.counters.publications += 1
         return self.push(topic, rule, push, self._table.receivers(topic), now, key)
+
+    def compose(
+        self,
+        topic: str,
+        rule: Rule,
+        message: Any,
+        now: float,
+        *,
+        sender: str | None,
+        offset: int | None = None,
+        epoch: str | None = None,
+    ) -> Push:
+        """What the receivers of a publication are told."""
+        timestamp = self._clock.text(now)
+        if rule.announce and sender is not None:
+            return Chat(topic, sender, message, timestamp, offset, epoch)
+        return Notification(topic, message, timestamp, offset, epoch)
+
+    def receivers(self, topic: str) -> int:
+        """How many sessions get what is published on a topic now."""
+        return len(self._table.receivers(topic))
+
+    def deliver(self, publication: Publication, now: float) -> None:
+        """Send a publication that has its place in a topic's log."""
+        assert publication.topic is not None
+        self._account.counters.publications += 1
+        receivers = self._table.receivers(publication.topic)
+        if receivers:
+            self._fan_out(publication, receivers, now)
 
     def push(
         self,
@@ -104,7 +129,9 @@ class Publishing:
         self._depth += 1
         account = self._account
         account.counters.deliveries += len(receivers)
-        if publication.lane != 1 or account.waiting > self._limits.total_outbox_size:
+        if publication.offset:
+            self._queue_logged(publication, receivers, now)
+        elif publication.lane != 1 or account.waiting > self._limits.total_outbox_size:
             self._queue_by_rule(publication, receivers)
         else:
             self._queue(publication, receivers)
@@ -133,12 +160,37 @@ class Publishing:
         for session in full:
             self._overflow(session, publication, session.outbox.limit)
 
-    def _queue_by_rule(self, publication: Publication, receivers: Collection[Session]) -> None:
-        """The same, where all outboxes together are too full, or the topic has a lane of its own."""
-        limit = self._limits.outbox_size
+    def _queue_logged(
+        self, publication: Publication, receivers: Collection[Session], now: float
+    ) -> None:
+        """The same for a topic with history: who does not keep up reads it from the log instead."""
+        topic = publication.topic
+        assert topic is not None
+        limit = self._limit()
+        for session in receivers:
+            cursor = None if session.behind is None else session.behind.get(topic)
+            if cursor is not None:
+                if cursor.consumer is not None:
+                    session.arm(Moment.FEED, now)
+                continue
+            if session.outbox.size + publication.cost > limit or not session.push(publication):
+                self._tell_slow(session, topic, "behind")
+                if session.behind is None:
+                    session.behind = {}
+                session.behind[topic] = Cursor(publication.offset)
+                session.hungry = True
+                session.mark()
+
+    def _limit(self) -> int:
+        """How much an outbox may hold now."""
         if self._account.waiting > self._limits.total_outbox_size:
             # Some outbox holds more than its share, or the sum would be within the limit.
-            limit = self._limits.total_outbox_size // max(1, len(self._registry.admitted))
+            return self._limits.total_outbox_size // max(1, len(self._registry.admitted))
+        return self._limits.outbox_size
+
+    def _queue_by_rule(self, publication: Publication, receivers: Collection[Session]) -> None:
+        """The same, where all outboxes together are too full, or the topic has a lane of its own."""
+        limit = self._limit()
         for session in receivers:
             if session.outbox.size + publication.cost > limit or not session.push(publication):
                 self._overflow(session, publication, limit)
@@ -148,10 +200,13 @@ class Publishing:
         if session in self._failing:
             return
         counters = self._account.counters
-        policy = publication.slow if publication.topic is not None else "disconnect"
-        if not session.slow_told:
-            session.slow_told = True
-            self._account.tell(Slow(session.number, session.user, publication.topic, policy))
+        topic = publication.topic
+        policy = publication.slow if topic is not None else "disconnect"
+        if topic is not None and self.rules.of(topic).logged:
+            # Who came or left is not part of the history, and no reason to lose any of it.
+            counters.announcements_dropped += 1
+            return
+        self._tell_slow(session, topic, policy)
         outbox = session.outbox
         if policy != "disconnect":
             before = outbox.size
@@ -166,6 +221,11 @@ class Publishing:
                 return
         counters.dropped_disconnect += len(outbox) + 1
         self._failing[session] = None
+
+    def _tell_slow(self, session: Session, topic: str | None, policy: str) -> None:
+        if not session.slow_told:
+            session.slow_told = True
+            self._account.tell(Slow(session.number, session.user, topic, policy))
 
 
 def _prepared(push: Push) -> PreparedMessage:

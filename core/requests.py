@@ -1,27 +1,36 @@
 """What each request of a session means: checked, asked about where there is a hook, done, answered."""
 
-from typing import Any
+from typing import Any, Final
 
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from . import messages
 from .account import Account, WallClock
 from .admission import Admission
 from .asking import Asking
+from .codecs import native
 from .effects import Denied, Done, Failed, HookKind, Outcome
+from .feeding import Feeding
 from .grants import Grant
 from .hub_events import AuthFailed
 from .hub_limits import HubLimits
-from .messages import ErrorCode, Member, Published, RequestId
+from .logs import Logs
+from .messages import ErrorCode, Member, Position, Published, RequestId
+from .placing import Placing
 from .presence import PresenceBook
 from .publishing import Publishing, encoded
 from .registry import Registry
 from .replies import Replies
-from .session import Session
+from .session import Reserved, Session
 from .subscribing import Subscribing
+from .telling import HistoryTelling
 from .topics import check_pattern, check_topic, is_pattern
 
 __all__ = ["Requests"]
+
+_HISTORY: Final = 100
+"""Publications in an answer about history, unless more or fewer are asked for."""
 
 
 class Requests:
@@ -35,7 +44,11 @@ class Requests:
         asking: how the outside is asked.
         replies: how answers are given.
         admission: what tokens grant.
-        publishing: how publications reach sessions.
+        publishing: the rules of topics.
+        placing: how publications get their place.
+        logs: what was published.
+        feeding: where sessions stand in logs.
+        history: how it is told.
         subscribing: who subscribes to what.
         presence: who is where.
     """
@@ -50,6 +63,10 @@ class Requests:
         replies: Replies,
         admission: Admission,
         publishing: Publishing,
+        placing: Placing,
+        logs: Logs,
+        feeding: Feeding,
+        history: HistoryTelling,
         subscribing: Subscribing,
         presence: PresenceBook[Session],
     ) -> None:
@@ -61,6 +78,10 @@ class Requests:
         self._replies = replies
         self._admission = admission
         self._publishing = publishing
+        self._placing = placing
+        self._logs = logs
+        self._feeding = feeding
+        self._history = history
         self._subscribing = subscribing
         self._presence = presence
 
@@ -81,8 +102,10 @@ class Requests:
                 self._call(session, request, now)
             case messages.Refresh():
                 self._refresh(session, request, now)
-            case messages.QueryHistory() | messages.Ack():
-                self._without_history(session, request, now)
+            case messages.QueryHistory():
+                self._query_history(session, request, now)
+            case messages.Ack():
+                self._acknowledge(session, request, now)
             case messages.Authenticate() | messages.ChooseName():
                 self._refuse(
                     session, request.id, ErrorCode.ALREADY_AUTHENTICATED,
@@ -144,8 +167,35 @@ class Requests:
     def _place(
         self, session: Session, request: messages.Publish, topic: str, message: Any, now: float
     ) -> None:
-        count = self._publishing.publish(topic, message, now, sender=session.user, key=request.key)
-        self._replies.answer(session, Published(recipients=count, topic=topic, id=request.id), now)
+        place: Reserved | None = None
+        done = False
+
+        def answered(published: Published | None, at: float) -> None:
+            nonlocal done
+            done = True
+            if published is None:
+                text = "it may or may not be stored: repeat it with the same idempotency_key"
+                answer: messages.Answer = messages.ErrorAnswer(
+                    ErrorCode.UNAVAILABLE, text, id=request.id
+                )
+            else:
+                answer = replace(published, id=request.id)
+            if place is None:
+                self._replies.answer(session, answer, at)
+            else:
+                session.fill(place, native.encode(answer), at)
+
+        self._placing.place(
+            topic,
+            message,
+            now,
+            answered,
+            sender=session.user,
+            key=request.key,
+            idempotency_key=request.idempotency_key,
+        )
+        if not done:
+            place = session.reserve(now)
 
     def _direct(self, session: Session, request: messages.Publish, user: str, now: float) -> None:
         assert session.grant is not None
@@ -192,10 +242,44 @@ class Requests:
         if fault is not None:
             self._refuse(session, request.id, *fault, now, field="topics")
             return
+        positions: dict[str, Position] = {}
         for topic in topics:
+            known = topic in session.subscriptions
             self._subscribing.subscribe(session, topic, now, watch=request.presence)
-        answer = messages.Subscribed(request.topics, id=request.id)
+            if not is_pattern(topic) and self._publishing.rules.of(topic).logged:
+                position = self._begin(session, topic, request, known, now)
+                if position is not None:
+                    positions[topic] = position
+        answer = messages.Subscribed(request.topics, positions or None, id=request.id)
         self._replies.answer(session, answer, now)
+
+    def _begin(
+        self, session: Session, topic: str, request: messages.Subscribe, known: bool, now: float
+    ) -> Position | None:
+        """Where in its log a subscription begins: at the head, unless more is asked for."""
+        log = self._logs.of(topic)
+        if log is None:
+            return None
+        self._logs.trim(log, now)
+        since = None if request.since is None else request.since.get(topic)
+        begin, recovered = log.last, None
+        if since is not None:
+            recovered = log.recoverable(since.offset, since.epoch)
+            if recovered:
+                begin = since.offset
+        elif request.last is not None:
+            begin = max(log.first - 1, log.last - request.last)
+        if request.ack:
+            name = request.name or ""
+            older = self._feeding.consumer(session.user, name, topic)
+            if older is not None:
+                self._subscribing.replace(older, topic, session, now)
+            begin = self._feeding.begin_consumer(session, topic, name, begin, now)
+        elif begin < log.last and (not known or since is not None):
+            # A repeat replays only with `since`: what waits is still to come, and must not come twice.
+            session.discard(topic.__eq__)
+            self._feeding.begin(session, topic, begin + 1, now)
+        return Position(begin, log.epoch_of(begin), recovered)
 
     def _may_subscribe(
         self, session: Session, topics: tuple[str, ...], request: messages.Subscribe
@@ -215,14 +299,33 @@ class Requests:
                     return ErrorCode.BAD_TOPIC, "presence is told of topics, not of patterns"
                 if not self._publishing.rules.of(topic).presence:
                     return ErrorCode.NO_PRESENCE, "this topic does not tell who is there"
-        if request.ack or request.since or request.last is not None:
-            return ErrorCode.NO_HISTORY, "this topic keeps no history"
+        fault = self._may_resume(grant, topics, request)
+        if fault is not None:
+            return fault
         new = [topic for topic in topics if topic not in session.subscriptions]
         if len(session.subscriptions) + len(new) > self._limits.max_subscriptions:
             text = f"a session has at most {self._limits.max_subscriptions} subscriptions"
             return ErrorCode.TOO_MANY_SUBSCRIPTIONS, text
         if not self._subscribing.has_room(new):
             return ErrorCode.FULL, "there are too many topics: try again later"
+        return None
+
+    def _may_resume(
+        self, grant: Grant, topics: tuple[str, ...], request: messages.Subscribe
+    ) -> tuple[ErrorCode, str] | None:
+        """Why it may not ask for what was before, or acknowledge."""
+        if request.ack and grant.anonymous:
+            return ErrorCode.FORBIDDEN, "to acknowledge needs a token"
+        asked = tuple(request.since or ())
+        if request.ack or request.last is not None:
+            asked += topics
+        for topic in asked:
+            if topic not in topics:
+                return ErrorCode.BAD_REQUEST, "since names a topic that is not among the topics"
+            if is_pattern(topic):
+                return ErrorCode.BAD_TOPIC, "history is kept of topics, not of patterns"
+            if not self._publishing.rules.of(topic).logged:
+                return ErrorCode.NO_HISTORY, "this topic keeps no history"
         return None
 
     def _unsubscribe(self, session: Session, request: messages.Unsubscribe, now: float) -> None:
@@ -235,18 +338,11 @@ class Requests:
         self, session: Session, request: messages.QueryPresence, now: float
     ) -> None:
         topic = request.topic
-        assert session.grant is not None
-        try:
-            check_topic(topic)
-        except ValueError as error:
-            self._refuse(session, request.id, ErrorCode.BAD_TOPIC, str(error), now, field="topic")
-            return
-        if not session.grant.may_read(topic):
-            text = "you may not read this topic"
-            self._refuse(session, request.id, ErrorCode.FORBIDDEN, text, now, field="topic")
-        elif not self._publishing.rules.of(topic).presence:
-            text = "this topic does not tell who is there"
-            self._refuse(session, request.id, ErrorCode.NO_PRESENCE, text, now, field="topic")
+        fault = self._may_ask(session, topic)
+        if fault is None and not self._publishing.rules.of(topic).presence:
+            fault = ErrorCode.NO_PRESENCE, "this topic does not tell who is there"
+        if fault is not None:
+            self._refuse(session, request.id, *fault, now, field="topic")
         else:
             members = [
                 Member(user, count)
@@ -283,11 +379,33 @@ class Requests:
             session, HookKind.CALL, hook, answered, now, name=request.name, data=request.data
         )
 
-    def _without_history(
-        self, session: Session, request: messages.QueryHistory | messages.Ack, now: float
-    ) -> None:
-        text = "this topic keeps no history"
-        self._refuse(session, request.id, ErrorCode.NO_HISTORY, text, now, field="topic")
+    # History.
+
+    def _acknowledge(self, session: Session, request: messages.Ack, now: float) -> None:
+        if not self._feeding.acknowledge(session, request.topic, request.offset, now):
+            text = "nothing up to there waits for your acknowledgement on this topic"
+            self._refuse(session, request.id, ErrorCode.NOT_SUBSCRIBED, text, now, field="topic")
+
+    def _query_history(self, session: Session, request: messages.QueryHistory, now: float) -> None:
+        fault = self._may_ask(session, request.topic)
+        if fault is None and not self._publishing.rules.of(request.topic).logged:
+            fault = ErrorCode.NO_HISTORY, "this topic keeps no history"
+        if fault is not None:
+            self._refuse(session, request.id, *fault, now, field="topic")
+            return
+        limit = min(self._limits.max_history_told, request.limit or _HISTORY)
+        self._history.tell(session, request.topic, request.before, limit, request.id, now)
+
+    def _may_ask(self, session: Session, topic: str) -> tuple[ErrorCode, str] | None:
+        """Why it may not ask about a topic, as an error's code and text."""
+        assert session.grant is not None
+        try:
+            check_topic(topic)
+        except ValueError as error:
+            return ErrorCode.BAD_TOPIC, str(error)
+        if not session.grant.may_read(topic):
+            return ErrorCode.FORBIDDEN, "you may not read this topic"
+        return None
 
     # Refreshing.
 

@@ -12,6 +12,7 @@ from enum import IntEnum
 from typing import Any, Protocol
 
 from .account import Account
+from .cursors import Cursor
 from .errors import LocalProtocolError
 from .events import BinaryMessage, Closed, HttpRequested, Requested, TextMessage
 from .forwarded import PeerAddress
@@ -27,7 +28,7 @@ from .session_states import SESSION, SessionState, SessionStep
 from .states import State
 from .websocket import WebSocket
 
-__all__ = ["Moment", "Session", "SessionHub"]
+__all__ = ["Moment", "Reserved", "Session", "SessionHub"]
 
 
 class Moment(IntEnum):
@@ -41,6 +42,19 @@ class Moment(IntEnum):
     """Its rate limit lets it go on."""
     LEAVE = 3
     """What waits had its time to leave."""
+    REDELIVER = 4
+    """What a consumer did not acknowledge is sent again."""
+    FEED = 5
+    """There is room for more of what it missed."""
+
+
+class Reserved:
+    """A place in the order of answers, and the answer once it is there."""
+
+    __slots__ = ("frame",)
+
+    def __init__(self, frame: bytes | None) -> None:
+        self.frame = frame
 
 
 class SessionHub(Protocol):
@@ -74,7 +88,7 @@ class SessionHub(Protocol):
         ...
 
     def moment_came(self, session: "Session", moment: Moment, now: float) -> None:
-        """Credentials are late, or a grant ended."""
+        """Credentials are late, a grant ended, or history is to be sent."""
         ...
 
     def ended(self, session: "Session", code: int, cause: str, unsent: int, now: float) -> None:
@@ -109,11 +123,14 @@ class Session:
         "_limits",
         "_moments",
         "_requests",
+        "_reserved",
         "_working",
         "address",
+        "behind",
         "carrier",
         "dirty",
         "grant",
+        "hungry",
         "number",
         "outbox",
         "peer",
@@ -145,6 +162,10 @@ class Session:
         """Who it is, once that is known."""
         self.subscriptions: dict[str, bool] = {}
         """Topics and patterns, each with whether coming and going there are told."""
+        self.behind: dict[str, Cursor] | None = None
+        """Topics whose publications it gets from their logs, not as they come."""
+        self.hungry = False
+        """Whether it is to be fed once its outbox has room."""
         self.outbox = Outbox(hub.limits.outbox_size)
         self.waiting_for: int | None = None
         """The effect whose outcome it waits for."""
@@ -158,6 +179,7 @@ class Session:
         self._requests: TokenBucket | None = None
         self._errors: TokenBucket | None = None
         self._answers_hold = False
+        self._reserved: list[Reserved] | None = None
         self._working = False
         self._detached = False
         self._gone = False
@@ -211,7 +233,13 @@ class Session:
         """Take bytes to write (see `Link`)."""
         ws, outbox = self.ws, self.outbox
         size = outbox.size
-        if not ws.dirty and self._close is None and size <= max_bytes and outbox.answers is None:
+        if (
+            not ws.dirty
+            and self._close is None
+            and size <= max_bytes
+            and outbox.answers is None
+            and not self.hungry
+        ):
             # Nothing but publications, and all may leave: what a fan-out does to most sessions.
             self.dirty = False
             if not size:
@@ -245,6 +273,10 @@ class Session:
             self.work(now)
         else:
             self._note_time()
+        if self.hungry and outbox.size <= self._limits.outbox_size // 4:
+            # Not here: others come first, and the socket may take a resume of any length at once.
+            self.hungry = False
+            self.arm(Moment.FEED, now)
         if ws.end is End.CLOSE:
             self._go()
         # Who gets nothing does not come again by itself, and must be told of what comes next.
@@ -311,10 +343,44 @@ class Session:
         """Queue an answer, which goes before all publications that wait."""
         if self.state in (SessionState.LEAVING, SessionState.OVER):
             return
+        frame = self._frame(payload)
+        if self._reserved:
+            self._reserved.append(Reserved(frame))
+            return
+        self._queue_answer(frame, now)
+
+    def reserve(self, now: float) -> "Reserved":
+        """Keep a place for an answer that comes later. Answers behind it wait, so that order holds.
+
+        No request is taken while `max_pending_publishes` places are kept.
+        """
+        if self._reserved is None:
+            self._reserved = []
+        place = Reserved(None)
+        self._reserved.append(place)
+        self._hold(now)
+        return place
+
+    def fill(self, place: "Reserved", payload: bytes, now: float) -> None:
+        """The answer for which a place was kept."""
+        if self._reserved is None or self.state in (SessionState.LEAVING, SessionState.OVER):
+            return
+        place.frame = self._frame(payload)
+        waiting = self._reserved
+        ready = next((at for at, one in enumerate(waiting) if one.frame is None), len(waiting))
+        self._reserved = waiting[ready:] or None
+        for one in waiting[:ready]:
+            assert one.frame is not None
+            self._queue_answer(one.frame, now)
+        self._hold(now)
+        self.work(now)
+
+    def _frame(self, payload: bytes) -> bytes:
         if self.ws.compressed:
-            frame = self.ws.frame_of(PreparedMessage.of_text(payload))
-        else:
-            frame = encode_frame(Opcode.TEXT, payload)
+            return self.ws.frame_of(PreparedMessage.of_text(payload))
+        return encode_frame(Opcode.TEXT, payload)
+
+    def _queue_answer(self, frame: bytes, now: float) -> None:
         self.outbox.answer(frame)
         if self.outbox.answers_size > self._limits.answers_size:
             self._answers_hold = True
@@ -328,6 +394,12 @@ class Session:
         self._account.waiting += publication.cost
         self.mark()
         return True
+
+    def put(self, publication: Publication) -> None:
+        """Queue a publication that was read from history, when there was room for it."""
+        self.outbox.put(publication)
+        self._account.waiting += publication.cost
+        self.mark()
 
     def discard(self, gone: Callable[[str], bool]) -> int:
         """Take back what waits of the topics for which `gone` is true; how many publications it was."""
@@ -426,7 +498,7 @@ class Session:
         while True:
             if self.waiting_for is not None and ws.closed is None:
                 return
-            if self._answers_hold or not self._within_rate(now):
+            if self._answers_hold or self._full_of_pending or not self._within_rate(now):
                 return
             if self.outbox.answers is not None and ws.state is State.CLOSING and ws.can_send:
                 # The next event may be the last: answers go before the Close frame that is due.
@@ -476,7 +548,14 @@ class Session:
     def _hold(self, now: float) -> None:
         """Tell the WebSocket whether we read on."""
         paused = self._moments is not None and Moment.RESUME in self._moments
-        self.ws.hold(self.waiting_for is not None or self._answers_hold or paused, now)
+        asked = self.waiting_for is not None
+        self.ws.hold(asked or self._answers_hold or self._full_of_pending or paused, now)
+
+    @property
+    def _full_of_pending(self) -> bool:
+        """Whether as many answers are owed as may be."""
+        places = self._reserved
+        return places is not None and len(places) >= self._limits.max_pending_publishes
 
     def _expire(self, moment: Moment, now: float) -> None:
         if moment is Moment.RESUME:
@@ -517,6 +596,7 @@ class Session:
         self._moments = None
         if not self._detached:
             self._detached = True
+            self._reserved = None
             self._hub.ended(self, code, cause, unsent, now)
 
     def _throw_away(self) -> int:

@@ -7,6 +7,7 @@ with all that waits of it, in the step in which that becomes known. So delivery 
 from collections.abc import Iterable, Sequence
 
 from .account import WallClock
+from .feeding import Feeding
 from .hub_limits import HubLimits
 from .messages import PresenceChange, System, Unsubscribed
 from .presence import PresenceBook
@@ -28,6 +29,7 @@ class Subscribing:
         table: who subscribes to what.
         presence: who is where.
         publishing: how announcements reach sessions.
+        feeding: where sessions stand in logs.
         replies: how answers are given.
         clock: the time that announcements carry.
     """
@@ -38,6 +40,7 @@ class Subscribing:
         table: SubscriptionTable[Session],
         presence: PresenceBook[Session],
         publishing: Publishing,
+        feeding: Feeding,
         replies: Replies,
         clock: WallClock,
     ) -> None:
@@ -45,6 +48,7 @@ class Subscribing:
         self._table = table
         self._presence = presence
         self._publishing = publishing
+        self._feeding = feeding
         self._replies = replies
         self._clock = clock
 
@@ -76,6 +80,7 @@ class Subscribing:
         gone = [topic for topic in topics if topic in session.subscriptions]
         for topic in gone:
             self._remove(session, topic, now)
+        self._forget_places(session, gone)
         if gone and session.outbox.size:
             kept = tuple(session.subscriptions)
             session.discard(
@@ -85,10 +90,28 @@ class Subscribing:
                 )
             )
 
+    def replace(self, older: Session, topic: str, newer: Session, now: float) -> None:
+        """Another session consumes a topic under the name of an older one, which is told so."""
+        if older is not newer:
+            self.unsubscribe(older, (topic,), now)
+            self._replies.answer(older, Unsubscribed((topic,), reason="replaced"), now)
+
     def leave(self, session: Session, now: float) -> None:
         """Remove all subscriptions of a session that has left."""
         for topic in tuple(session.subscriptions):
             self._remove(session, topic, now)
+        self._feeding.drop(session, tuple(session.behind or ()))
+
+    def _forget_places(self, session: Session, gone: Iterable[str]) -> None:
+        """A topic that no subscription reaches any more is not read on from its log."""
+        if session.behind is not None:
+            kept = tuple(session.subscriptions)
+            for topic in tuple(session.behind):
+                reached = any(matches(pattern, topic) for pattern in kept)
+                if not reached:
+                    self._feeding.drop(session, (topic,))
+                elif topic in gone:
+                    self._feeding.consume_no_more(session, topic)
 
     def drop_forbidden(self, session: Session, now: float) -> None:
         """Remove what the session's grant does not allow any more, and tell it so."""
