@@ -127,7 +127,8 @@ class Effects:
         except Exception as error:  # noqa: BLE001 - such as a nursery that is closed
             self.running -= 1
             _close(answer)
-            self._complete(effect.id, self._failure(effect, error))
+            self._logger.warning("%s cannot run: %s", _what(effect), type(error).__name__)
+            self._complete(effect.id, Failed("it cannot run"))
 
     async def _wait(self, effect: Effect, answer: Awaitable[object]) -> None:
         outcome: Outcome = Failed("cancelled")
@@ -141,8 +142,15 @@ class Effects:
             outcome = Failed("took too long")  # which the machine has said before
         finally:
             self.running -= 1
+            self._end(effect, outcome)
+
+    def _end(self, effect: Effect, outcome: Outcome) -> None:
+        try:
             self._complete(effect.id, outcome)
             self._ended()
+        except Exception:
+            # A fault of the machine. On trio it would end all tasks, and the server with them.
+            self._logger.exception("an internal error after %s", _what(effect))
 
     def _outcome(self, effect: Effect, value: object) -> Outcome:
         try:

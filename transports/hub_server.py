@@ -257,7 +257,7 @@ class BaseHubServer(ServerLife):
         Args:
             drain: False closes every connection at once, and what waits for its client is lost.
         """
-        if not drain:
+        if not drain and self._driver is not None:
             self._hurry = True
             self.look_if_empty()
         self._begin_shut_down(self._close_all)
@@ -282,7 +282,9 @@ class BaseHubServer(ServerLife):
             for link in self._links(driver):
                 link.lose(driver.now())
             self.changed()
-            if not await self._wait_until(self._idle, limits.hook_timeout):
+            # Each task has its own time, too; so these are what was asked last, on_disconnect mostly.
+            await self._wait_until(self._ready, limits.hook_timeout)
+            if not await self._wait_until(self._idle, min(TASKS_END, limits.hook_timeout)):
                 self._cancel_tasks()
                 if not await self._wait_until(self._idle, TASKS_END):
                     self.logger.error(
@@ -303,6 +305,9 @@ class BaseHubServer(ServerLife):
 
     def _empty(self) -> bool:
         return not self._sockets
+
+    def _ready(self) -> bool:
+        return self._hurry or not self._effects.running
 
     def _idle(self) -> bool:
         return not self._effects.running

@@ -16,8 +16,8 @@ DIRECTIVE = re.compile(
 
 EXCEPTIONS = set(hubbub.transports.exceptions.__all__)
 
-# They stand for their arguments, which `serve` and `connect` of either loop take.
-BASES = {"BaseServer", "BaseConnect"}
+# They stand for their arguments, which `serve`, `serve_hub` and `connect` of either loop take.
+BASES = {"BaseServer", "BaseHubServer", "BaseConnect"}
 
 
 def named(page: str) -> list[str]:

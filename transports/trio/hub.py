@@ -11,8 +11,10 @@ class HubServer(TrioServerLife, BaseHubServer):
 
     Use it as `async with serve_hub(config, host, port) as server:`, or as
     `server = await nursery.start(serve_hub(config, host, port).run)`. Where the block or the task is
-    cancelled, connections are still drained and closed with 1001, and tasks of hooks are cancelled.
+    cancelled, the hub is still drained as by `close()`, and hooks may finish meanwhile.
     """
+
+    _shields_tasks = True
 
 
 serve_hub = HubServer

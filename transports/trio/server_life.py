@@ -4,7 +4,7 @@ import socket as stdlib_socket
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any, ClassVar, Self, cast
 
 import trio
 
@@ -18,9 +18,12 @@ __all__ = ["TrioServerLife"]
 class TrioServerLife(ServerLife):
     """Its tasks run in a nursery of its own. Use it as `async with …`, or start its `run`."""
 
+    _shields_tasks: ClassVar[bool] = False
+    """Whether tasks go on while the server ends, though its block was cancelled."""
+
     _manager: AbstractAsyncContextManager[trio.Nursery]
     _nursery: trio.Nursery
-    _hosted: trio.Nursery
+    _hosted: trio.Nursery | None = None
 
     def _make_driver(self, clock: Clock | None) -> Driver:
         return driver_of_loop(clock)
@@ -35,6 +38,7 @@ class TrioServerLife(ServerLife):
         )
 
     def _spawn(self, function: Callable[..., Awaitable[None]], *arguments: Any) -> None:
+        assert self._hosted is not None
         self._hosted.start_soon(function, *arguments)
 
     def _spawn_shut_down(self, function: Callable[..., Awaitable[None]], *arguments: Any) -> None:
@@ -45,13 +49,15 @@ class TrioServerLife(ServerLife):
             await function(*arguments)
 
     def _cancel_tasks(self) -> None:
-        self._hosted.cancel_scope.cancel()
+        if self._hosted is not None:
+            self._hosted.cancel_scope.cancel()
 
     async def _host(
         self, *, task_status: "trio.TaskStatus[None]" = trio.TASK_STATUS_IGNORED
     ) -> None:
         """A nursery of the tasks' own, so that they can be cancelled without the user's block."""
         async with trio.open_nursery() as self._hosted:
+            self._hosted.cancel_scope.shield = self._shields_tasks
             task_status.started()
             try:
                 await trio.sleep_forever()
@@ -105,6 +111,7 @@ class TrioServerLife(ServerLife):
 
     async def _leave(self, error: BaseException | None) -> bool | None:
         """Leave the nursery. Nobody outside knows of it, so an error leaves as it came."""
+        self._cancel_tasks()
         kind = None if error is None else type(error)
         try:
             return await self._manager.__aexit__(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import time
 
@@ -10,7 +12,7 @@ import pytest
 
 from hubbub.core.hub_limits import HubLimits
 from hubbub.transports.hooks import Calling, Hooks, Leaving
-from support.hub_peers import hub, hub_config, named, peer
+from support.hub_peers import HubServer, hub, hub_config, named, peer
 from support.loops import descriptors, until
 from support.net import Net, address
 from support.peers import connected, raw_peer
@@ -158,8 +160,9 @@ async def test_on_disconnect_may_finish(net: Net) -> None:
         assert sorted(finished) == ["ann", "bob"]
 
 
+@pytest.mark.slow
 async def test_tasks_are_cancelled(net: Net, caplog: pytest.LogCaptureFixture) -> None:
-    """A hook that hangs is cancelled at the end, after `hook_timeout` at the latest."""
+    """A hook that hangs is cancelled a second after everything else has ended."""
     hooks = Hooks()
     asked = anyio.Event()
     cancelled: list[str] = []
@@ -172,9 +175,8 @@ async def test_tasks_are_cancelled(net: Net, caplog: pytest.LogCaptureFixture) -
         finally:
             cancelled.append(calling.user)
 
-    config = hub_config(HubLimits(hook_timeout=0.2))
     with caplog.at_level(logging.ERROR):
-        async with hub(net, config, hooks=hooks) as server, named(server, "ann") as ann:
+        async with hub(net, hooks=hooks) as server, named(server, "ann") as ann:
             await ann.send(action="call", name="hang")
             await asked.wait()
             server.close(drain=False)
@@ -231,6 +233,46 @@ async def test_cancelling_the_block(net: Net) -> None:
             await serving.wait()
 
 
+async def test_hooks_may_finish_though_the_block_is_cancelled(net: Net) -> None:
+    """What a cancelled hub asks while it drains is answered, and what was asked before."""
+    hooks = Hooks()
+    finished: list[str] = []
+    opened, asked, left = anyio.Event(), anyio.Event(), anyio.Event()
+
+    @hooks.on_call("work")
+    async def work(calling: Calling) -> None:
+        asked.set()
+        await left.wait()
+        finished.append("work")
+
+    @hooks.on_disconnect
+    async def leave(leaving: Leaving) -> None:
+        await anyio.sleep(0.01)
+        finished.append(leaving.user)
+        left.set()
+
+    async def serve_for_ever() -> None:
+        async with hub(net, hooks=hooks) as server:
+            servers.append(server)
+            opened.set()
+            await anyio.sleep_forever()
+
+    servers: list[HubServer] = []
+    async with anyio.create_task_group() as tasks:
+        serving = Task(tasks, serve_for_ever)
+        await opened.wait()
+        async with named(servers[0], "ann") as ann, named(servers[0], "bob") as bob:
+            await ann.send(action="call", name="work")
+            await asked.wait()
+            serving.cancel()
+            for each in (ann, bob):
+                assert await each.closed() == GONE
+        with pytest.raises(WasCancelled):
+            await serving.wait()
+    await servers[0].wait_closed()  # on asyncio a scope that is cancelled waits for nothing
+    assert sorted(finished) == ["ann", "bob", "work"]
+
+
 async def test_no_descriptor_is_left(net: Net) -> None:
     """Neither after a drain nor after an end at once, however connections ended before."""
     for drain in (True, False):
@@ -245,3 +287,30 @@ async def test_no_descriptor_is_left(net: Net) -> None:
                     await server.disconnect("ann")
                 server.close(drain)
         assert descriptors() == before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["asyncio"])  # on trio a nursery waits for its tasks
+async def test_a_task_that_resists_is_left_to_itself(
+    net: Net, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The end does not wait for a hook that does not end though it was cancelled, and says so."""
+    hooks = Hooks()
+    asked, leave = anyio.Event(), anyio.Event()
+
+    @hooks.on_call("hang")
+    async def hang(calling: Calling) -> None:
+        asked.set()
+        with anyio.CancelScope(shield=True):
+            while not leave.is_set():
+                with contextlib.suppress(asyncio.CancelledError):
+                    await leave.wait()
+
+    async with hub(net, hooks=hooks) as server, named(server, "ann") as ann:
+        await ann.send(action="call", name="hang")
+        await asked.wait()
+        server.close(drain=False)
+        await server.wait_closed()
+        leave.set()
+        await until(lambda: server._effects.running == 0)
+    assert "1 functions did not end though they were cancelled" in caplog.text
