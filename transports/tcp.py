@@ -5,8 +5,9 @@ from typing import Final
 
 __all__ = ["UNSENT_LIMIT", "prepare"]
 
-UNSENT_LIMIT: Final = 2**17
-"""Bytes that the system takes before it begins to send them; it asks for more at half of that."""
+UNSENT_LIMIT: Final = 2**19
+"""Bytes that the system takes before it can send them; it asks for more at half of that. A burst of so
+much is nobody's fault."""
 
 
 def prepare(sock: stdlib_socket.socket) -> None:

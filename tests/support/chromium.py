@@ -23,7 +23,7 @@ FLAGS = (
 )
 
 STARTING = 30.0
-WAITING = 10.0
+WAITING = 25.0
 """Seconds, at most."""
 
 KEYS = {"Enter": ("Enter", 13, "\r"), "Tab": ("Tab", 9, "")}

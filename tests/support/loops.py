@@ -24,7 +24,7 @@ ASYNCIO_LOOPS: Mapping[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "uvloop": uvloop.new_event_loop,
 }
 
-DEADLINE = 30.0
+DEADLINE = 60.0
 """Seconds for one test: only a test that hangs comes near it."""
 
 ENDING = 5.0
