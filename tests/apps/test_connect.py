@@ -355,7 +355,8 @@ async def test_input_that_goes_on_when_the_server_closes() -> None:
         (1000, 0, "1000 (normal closure) 'so it is'"),
         (1001, 0, "1001 (going away) 'so it is'"),
         (1011, 1, "1011 (internal error) 'so it is'"),
-        (4001, 1, "4001 'so it is'"),
+        (4001, 1, "4001 (token expired) 'so it is'"),
+        (4444, 1, "4444 'so it is'"),
     ],
 )
 async def test_the_servers_code(code: int, exit_code: int, words: str) -> None:
