@@ -12,7 +12,7 @@ import msgspec
 from ...core.records import Epoch
 from .logs import Log
 from .protocol import StoreUnavailable
-from .reasons import unavailable
+from .reasons import READING_ERRORS, unavailable
 from .rows import acknowledged_of, log_of, record_of
 from .schema import APPLICATION_ID, STEPS, connect_to_read
 from .statements import ACKNOWLEDGED, LOGS, RECORDS, Table
@@ -73,7 +73,7 @@ def check(path: Path) -> Report:
         with closing(connect_to_read(path)) as connection:
             connection.execute("BEGIN")  # one snapshot for all that follows
             _check(connection, report)
-    except (OSError, sqlite3.Error) as error:
+    except (OSError, *READING_ERRORS) as error:
         raise unavailable(error) from error
     return report
 

@@ -23,17 +23,17 @@ from .reading import (
     remembered_keys,
     verify_records,
 )
-from .reasons import is_damage, unavailable
+from .reasons import READING_ERRORS, is_damage, unavailable
 from .rows import row_of_log, rows_of
-from .salvaging import salvage
+from .salvaging import recognised, salvage
 from .schema import (
     ForeignFile,
     MalformedFile,
+    check_head,
     connect,
     connect_to_read,
     migrate,
     prepare_to_write,
-    recognised,
 )
 from .statements import (
     ACKNOWLEDGED,
@@ -99,7 +99,7 @@ class Database:
         try:
             self._lock = files.Lock(self._path)
             return self._open()
-        except (OSError, sqlite3.Error, StoreUnavailable) as error:
+        except (OSError, StoreUnavailable, *READING_ERRORS) as error:
             self.close()
             raise self._failure(error) from error
 
@@ -116,7 +116,7 @@ class Database:
         self._refused = "it must be reopened after a failure"
         try:
             return self._open()
-        except (OSError, sqlite3.Error, StoreUnavailable) as error:
+        except (OSError, StoreUnavailable, *READING_ERRORS) as error:
             self._disconnect()
             # What is there can often be read all the same, for example on a full disk.
             with contextlib.suppress(sqlite3.Error):
@@ -136,7 +136,7 @@ class Database:
         damages: tuple[Damage, ...] = ()
         try:
             heads = self._load()
-        except (sqlite3.Error, MalformedFile) as error:
+        except READING_ERRORS as error:
             if not is_damage(error):
                 raise
             self._disconnect()
@@ -144,16 +144,14 @@ class Database:
                 raise ForeignFile(f"the file is no store: {error}") from error
             damages = self._rebuild(error)
             self._damaged = False
-            try:
-                heads = self._load()
-            except MalformedFile as again:
-                raise StoreUnavailable(f"the file is damaged, and again: {again}") from again
+            heads = self._load()
         self._refused = ""
         return Heads(heads.topics, heads.acknowledged, damages)
 
     def _load(self) -> Heads:
         if self._damaged:
             raise MalformedFile("damage was found while it was in use")
+        check_head(self._path)
         self._writer = writer = connect(self._path)
         prepare_to_write(writer)
         migrate(writer)
@@ -228,7 +226,7 @@ class Database:
                 writer.executemany(ACKNOWLEDGED.replace, places)
                 self._bound_acknowledged(writer, len(places))
             writer.execute("COMMIT")
-        except sqlite3.Error as error:
+        except READING_ERRORS as error:
             raise self._refuse(error) from error
         self._logs.update(changed)
         self._counters.commits += 1
@@ -273,7 +271,7 @@ class Database:
                 if forgotten:
                     writer.execute(DROP_LOG, (topic,))
                 writer.execute("COMMIT")
-        except (sqlite3.Error, MalformedFile) as error:
+        except READING_ERRORS as error:
             raise self._refuse(error) from error
         self._logs[topic] = log
         if forgotten:
@@ -322,7 +320,7 @@ class Database:
             raise StoreUnavailable("it must be reopened after a failure")
         try:
             records = read_records(self._reader, topic, after, max_bytes)
-        except (sqlite3.Error, MalformedFile) as error:
+        except READING_ERRORS as error:
             if is_damage(error):
                 self._damaged = True
                 self._refused = "damage was found: it must be reopened"

@@ -6,7 +6,10 @@ from typing import Final
 from .protocol import StoreUnavailable
 from .schema import MalformedFile
 
-__all__ = ["is_damage", "unavailable"]
+__all__ = ["READING_ERRORS", "is_damage", "unavailable"]
+
+READING_ERRORS: Final = (sqlite3.Error, MalformedFile, UnicodeDecodeError)
+"""What using a file may raise. The last is SQLite's own message, where it quotes damaged text."""
 
 _DAMAGE: Final = frozenset(
     {
@@ -32,7 +35,7 @@ _REASONS: Final = {
 
 def is_damage(error: Exception) -> bool:
     """Whether the file itself is wrong, rather than the disk or the moment."""
-    if isinstance(error, MalformedFile):
+    if isinstance(error, (MalformedFile, UnicodeDecodeError)):
         return True
     return _code(error) & 0xFF in _DAMAGE
 
@@ -45,6 +48,8 @@ def unavailable(error: Exception) -> StoreUnavailable:
         return StoreUnavailable(
             f"the file system refuses: {error.strerror or type(error).__name__}"
         )
+    if isinstance(error, UnicodeDecodeError):
+        return StoreUnavailable("the file is damaged")
     reason = _REASONS.get(_code(error) & 0xFF)
     return StoreUnavailable(f"{reason} ({error})" if reason else str(error))
 

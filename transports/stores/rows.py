@@ -40,6 +40,10 @@ ACKNOWLEDGED_COLUMNS: Final = "user, name, topic, offset, epoch, at, checksum"
 Row = tuple[Any, ...]
 """What SQLite gives: after a damage each value may be of any of its types."""
 
+_RECORD: Final = b"record"
+_LOG: Final = b"log"
+_ACKNOWLEDGED: Final = b"acknowledged"
+
 _encode = msgspec.msgpack.Encoder().encode
 _encode_epochs = msgspec.json.Encoder().encode
 _decode_epochs = msgspec.json.Decoder(list[Epoch]).decode
@@ -48,8 +52,9 @@ decode_text = partial(str, encoding="utf-8", errors="surrogateescape")
 """How text is read: damaged text must not raise, but be found by its checksum, like all else."""
 
 
-def _checksum(fields: Iterable[object], data: bytes = b"") -> bytes:
-    hashed = blake2b(_encode(fields), digest_size=8)
+def _checksum(kind: bytes, fields: Iterable[object], data: bytes = b"") -> bytes:
+    # A row of one table must not pass for that of another, to which a damaged page may lead.
+    hashed = blake2b(_encode(fields), digest_size=8, person=kind)
     hashed.update(data)
     return hashed.digest()
 
@@ -70,14 +75,14 @@ def row_of_record(record: Record) -> Row:
         record.key,
         record.recipients,
     )
-    return (*fields, _checksum(fields, record.data), record.data)
+    return (*fields, _checksum(_RECORD, fields, record.data), record.data)
 
 
 def record_of(row: Row) -> Record | None:
     """The record; None if the row is damaged."""
     *fields, checksum, data = row
     try:
-        if _checksum(fields, data) != checksum:
+        if _checksum(_RECORD, fields, data) != checksum:
             return None
     except (TypeError, UnicodeEncodeError):
         return None
@@ -89,14 +94,14 @@ def row_of_log(log: Log) -> Row:
     """The row, in the order of LOG_COLUMNS."""
     epochs = _encode_epochs(log.epochs).decode()
     fields = (log.topic, log.trimmed, log.last, log.size, float(log.at), epochs)
-    return (*fields, _checksum(fields))
+    return (*fields, _checksum(_LOG, fields))
 
 
 def log_of(row: Row) -> Log | None:
     """The log as it is after an opening; None if the row is damaged."""
     *fields, checksum = row
     try:
-        if _checksum(fields) != checksum:
+        if _checksum(_LOG, fields) != checksum:
             return None
     except UnicodeEncodeError:
         return None
@@ -114,14 +119,14 @@ def row_of_acknowledged(acknowledged: Acknowledged) -> Row:
         acknowledged.epoch,
         float(acknowledged.at),
     )
-    return (*fields, _checksum(fields))
+    return (*fields, _checksum(_ACKNOWLEDGED, fields))
 
 
 def acknowledged_of(row: Row) -> Acknowledged | None:
     """The acknowledged position; None if the row is damaged."""
     *fields, checksum = row
     try:
-        if _checksum(fields) != checksum:
+        if _checksum(_ACKNOWLEDGED, fields) != checksum:
             return None
     except UnicodeEncodeError:
         return None

@@ -14,17 +14,17 @@ from pathlib import Path
 from typing import Final
 
 from ...core.records import Damage
+from .carving import carve
 from .files import beside, partial_path, replace
 from .logs import Log
-from .reasons import is_damage
 from .rows import acknowledged_of, log_of, record_of, row_of_log
-from .schema import connect, migrate
+from .schema import APPLICATION_ID, TABLES, connect, migrate, tables
 from .statements import (
     ACKNOWLEDGED,
+    COUNT_BETWEEN,
     FIRST_OFFSET,
     KEEP_ONLY,
     LOGS,
-    READ,
     RECORDS,
     SIZES,
     TOPICS,
@@ -32,14 +32,14 @@ from .statements import (
 )
 from .sweeping import sweep
 
-__all__ = ["salvage"]
+__all__ = ["recognised", "salvage"]
 
 _WAL_MODE: Final = b"\x02\x02"
 _ALL: Final = -1
 """As a limit."""
 
-_HEAD: Final = 24
-"""Bytes of a file's head that are read to learn the size of its pages."""
+_HEAD: Final = 100
+"""Bytes that the head of a file has."""
 
 
 def salvage(path: Path) -> tuple[list[Damage], str]:
@@ -65,14 +65,34 @@ def salvage(path: Path) -> tuple[list[Damage], str]:
             fresh.execute("PRAGMA journal_mode=OFF")
             fresh.execute("PRAGMA synchronous=OFF")
             migrate(fresh)
-            with closing(_open(path, mended, partial)) as old:
+            _copy_with_head(path, mended, partial)
+            with closing(connect(mended)) as old:
+                # What the log has goes into the copy, so that all pages are in one file.
+                old.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
                 fresh.execute("BEGIN")
-                damages = _Salvage(old, fresh).run()
+                damages = _Salvage(old, fresh, mended, _page_size(path)).run()
                 fresh.execute("COMMIT")
     finally:
         for ending in ("", "-wal", "-shm"):
             beside(mended, ending).unlink(missing_ok=True)
     return damages, replace(path)
+
+
+def recognised(path: Path) -> bool:
+    """Whether a file that can't be used as it should was a store; any other is left alone.
+
+    Raises:
+        OSError: it can't be read at all.
+    """
+    with path.open("rb") as file:
+        head = file.read(_HEAD)
+    if int.from_bytes(head[68:72]) == APPLICATION_ID:
+        return True
+    try:
+        with closing(connect(path)) as connection:
+            return tables(connection) >= TABLES
+    except (sqlite3.Error, UnicodeDecodeError):
+        return any(record_of(row) is not None for row in carve(path, _page_size(path)))
 
 
 def _page_size(path: Path) -> int:
@@ -90,49 +110,56 @@ def _page_size(path: Path) -> int:
     return 4096
 
 
-def _open(path: Path, mended: Path, fresh: Path) -> sqlite3.Connection:
-    """Open the file, or a copy with the head of a fresh file if its own is damaged.
+def _copy_with_head(path: Path, mended: Path, fresh: Path) -> None:
+    """Copy the file and its log, but take the first page from a fresh one.
 
-    The head says what SQLite needs before it reads anything: the tables, which are the same in every
-    store, and where they begin, which is the same too.
+    That page says all that SQLite must know before it reads a row: the size of pages, the encoding of
+    text, the tables and where they begin. It is the same in every store, so a wrong one need not be
+    believed. What it says of free pages is not read.
     """
-    old = connect(path)
-    try:
-        for table in (LOGS, RECORDS, ACKNOWLEDGED):
-            old.execute(f"{table.forward} LIMIT 0")
-    except sqlite3.Error as error:
-        old.close()
-        if not is_damage(error):
-            raise
-    else:
-        return old
     shutil.copyfile(path, mended)
     if beside(path, "-wal").exists():
         shutil.copyfile(beside(path, "-wal"), beside(mended, "-wal"))
     with fresh.open("rb") as source:
-        head = bytearray(source.read(_page_size(path)))
-    head[18:20] = _WAL_MODE
-    head[28:32] = bytes(4)  # so many pages as the file has
+        page = bytearray(source.read(_page_size(path)))
+    page[18:20] = _WAL_MODE
+    page[28:32] = bytes(4)  # so many pages as the file has
     with mended.open("r+b") as target:
-        target.write(head)
-    return connect(mended)
+        target.write(page)
+        # Each table begins somewhere, also where the end of the file is cut off.
+        target.truncate(max(mended.stat().st_size, fresh.stat().st_size))
 
 
 class _Salvage:
     """What is copied from one connection to another."""
 
-    def __init__(self, old: sqlite3.Connection, fresh: sqlite3.Connection) -> None:
+    def __init__(
+        self, old: sqlite3.Connection, fresh: sqlite3.Connection, file: Path, page_size: int
+    ) -> None:
         self._old = old
         self._fresh = fresh
+        self._file = file
+        self._page_size = page_size
         self._broken = False
         """Whether a table could not be read from one end to the other."""
 
     def run(self) -> list[Damage]:
         """Copy all, and return what was lost."""
-        logs = {log.topic: log for row in self._rows(LOGS) if (log := log_of(row)) is not None}
+        logs: dict[str, Log] = {}
+        unknown = 0
+        for row in self._rows(LOGS):
+            log = log_of(row)
+            if log is None:
+                unknown += 1
+            else:
+                logs[log.topic] = log
+        states_broken = self._broken
         self._broken = False
         self._copy_records(logs)
-        damages = [damage for topic in self._topics(logs) for damage in self._settle(topic, logs)]
+        topics = self._topics(logs)
+        damages = [damage for topic in topics for damage in self._settle(topic, logs)]
+        if states_broken or unknown > len(topics) - len(logs):
+            damages.append(Damage("whole logs may be lost: nobody knows which"))
         self._broken = False
         damages += self._copy_acknowledged()
         return damages or [Damage("the file was damaged; all that was in it is kept", lost=0)]
@@ -140,20 +167,18 @@ class _Salvage:
     def _rows(self, table: Table) -> Iterator[tuple[object, ...]]:
         return sweep(self._old, table, self._failed)
 
-    def _failed(self, _: sqlite3.Error) -> None:
+    def _failed(self, _: Exception) -> None:
         self._broken = True
 
     def _copy_records(self, logs: Mapping[str, Log]) -> None:
         self._insert_records(self._rows(RECORDS))
-        if not self._broken:
-            return
-        # Where more than one place is broken, the logs between them.
-        for topic in logs:
-            try:
-                self._insert_records(self._old.execute(READ, (topic, 0)))
-            except sqlite3.Error as error:
-                if not is_damage(error):
-                    raise
+        if self._broken or not all(map(self._has_all, logs.values())):
+            self._insert_records(carve(self._file, self._page_size))
+
+    def _has_all(self, log: Log) -> bool:
+        between = (log.topic, log.trimmed + 1, log.last)
+        (count,) = self._fresh.execute(COUNT_BETWEEN, between).fetchone()
+        return bool(count == log.last - log.trimmed)
 
     def _insert_records(self, rows: Iterator[tuple[object, ...]]) -> None:
         whole = (row for row in rows if record_of(row) is not None)

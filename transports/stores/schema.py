@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -16,11 +15,12 @@ __all__ = [
     "TABLES",
     "ForeignFile",
     "MalformedFile",
+    "check_head",
     "connect",
     "connect_to_read",
     "migrate",
     "prepare_to_write",
-    "recognised",
+    "tables",
 ]
 
 APPLICATION_ID: Final = 0x68756262
@@ -35,7 +35,10 @@ _WAL_PAGES: Final = 1000
 _WAL_BYTES: Final = 64 * 2**20
 """What the write-ahead log is cut to when it begins anew after having grown beyond that."""
 
-TABLES: Final = ("meta", "logs", "records", "acknowledged")
+TABLES: Final = frozenset({"acknowledged", "logs", "meta", "records"})
+
+_SCHEMAS_EVER: Final = 1000
+"""A number from here on is damage rather than the schema of a later hubbub."""
 
 STEPS: Final[tuple[tuple[str, ...], ...]] = (
     (
@@ -71,24 +74,38 @@ class MalformedFile(Exception):
     """The file was a store, and is damaged."""
 
 
-def recognised(path: Path) -> bool:
-    """Whether a file that can't be read as it should was a store.
+def check_head(path: Path) -> None:
+    """Return if the head of a file is that of a store, of another program, or there is none.
+
+    SQLite takes some wrong heads for good ones, of a file that it may not write or in another encoding.
 
     Raises:
-        OSError: it can't be read at all.
+        MalformedFile: it was the head of a store.
+        OSError: it can't be read.
     """
     with path.open("rb") as file:
-        head = file.read(72)
-    if int.from_bytes(head[68:]) == APPLICATION_ID:
-        return True
-    try:
-        with closing(connect(path)) as connection:
-            return _tables(connection) >= set(TABLES)
-    except sqlite3.Error:
-        return False
+        head = file.read(100)
+    if int.from_bytes(head[68:72]) != APPLICATION_ID:
+        return
+    fixed = (
+        head.startswith(b"SQLite format 3\0")
+        and head[18] in (1, 2)  # with rollback journals, as it is made, or a write-ahead log
+        and head[19] in (1, 2)
+        and head[20:24] == bytes((0, 64, 32, 32))
+        and int.from_bytes(head[44:48]) == 4
+        and int.from_bytes(head[56:60]) == 1  # UTF-8
+        and int.from_bytes(head[60:64]) < _SCHEMAS_EVER
+    )
+    if not fixed:
+        raise MalformedFile("the head of the file is damaged")
 
 
-def _tables(connection: sqlite3.Connection) -> set[str]:
+def tables(connection: sqlite3.Connection) -> set[str]:
+    """The names of all tables.
+
+    Raises:
+        sqlite3.Error: they can't be read.
+    """
     return {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
 
 
@@ -155,9 +172,9 @@ def migrate(connection: sqlite3.Connection, steps: Sequence[Sequence[str]] = STE
     """
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    tables = _tables(connection)
-    ours = tables >= set(TABLES)
-    empty = not tables and application == version == 0
+    names = tables(connection)
+    ours = names >= TABLES
+    empty = not names and application == version == 0
     if not empty and application != APPLICATION_ID and not ours:
         raise ForeignFile("the file is a database of another program")
     if application == APPLICATION_ID and version > len(steps):

@@ -9,6 +9,7 @@ from .rows import ACKNOWLEDGED_COLUMNS, LOG_COLUMNS, RECORD_COLUMNS
 __all__ = [
     "ACKNOWLEDGED",
     "COUNT_ACKNOWLEDGED",
+    "COUNT_BETWEEN",
     "DROP_ACKNOWLEDGED",
     "DROP_LOG",
     "DROP_RECORDS",
@@ -59,6 +60,7 @@ SIZES: Final = (
     " ORDER BY offset LIMIT ?"
 )
 TOPICS: Final = "SELECT DISTINCT topic FROM records"
+COUNT_BETWEEN: Final = "SELECT count(*) FROM records WHERE topic = ? AND offset BETWEEN ? AND ?"
 FIRST_OFFSET: Final = "SELECT min(offset) FROM records WHERE topic = ?"
 
 DROP_RECORDS: Final = "DELETE FROM records WHERE topic = ? AND offset <= ?"

@@ -2,9 +2,10 @@
 
 import sqlite3
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
-from .reasons import is_damage
+from .reasons import READING_ERRORS, is_damage
 from .statements import Table
 
 __all__ = ["sweep"]
@@ -13,7 +14,7 @@ Row = tuple[Any, ...]
 
 
 def sweep(
-    connection: sqlite3.Connection, table: Table, failed: Callable[[sqlite3.Error], None]
+    connection: sqlite3.Connection, table: Table, failed: Callable[[Exception], None]
 ) -> Iterator[Row]:
     """Yield every row that SQLite can reach from the first one on, and from the last one back.
 
@@ -24,11 +25,17 @@ def sweep(
         sqlite3.Error: it is the disk that fails, not the file.
     """
     for query in (table.forward, table.backward):
+        count = 0
         try:
-            yield from connection.execute(query)
-        except sqlite3.Error as error:
+            for row in connection.execute(query):
+                yield row
+                count += 1
+        except READING_ERRORS as error:
             if not is_damage(error):
                 raise
             failed(error)
         else:
             return
+        # Python looks one row ahead, and loses a good one when it fails to.
+        with suppress(*READING_ERRORS):
+            yield from connection.execute(f"{query} LIMIT 1 OFFSET ?", (count,))
