@@ -1,4 +1,4 @@
-"""Runs what a hub asks of the outside: users' hooks, their authenticator, their answers to HTTP requests."""
+"""Runs what a hub asks of the outside: users' functions, and the store."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -10,6 +10,7 @@ from typing import Any, Final
 from msgspec import UNSET
 
 from ..core.effects import (
+    Append,
     Authenticate,
     Denied,
     Done,
@@ -17,7 +18,10 @@ from ..core.effects import (
     Failed,
     HttpRequest,
     Outcome,
+    Read,
+    Reopen,
     RunHook,
+    Trim,
 )
 from ..core.errors import LocalProtocolError
 from ..core.grants import Grant
@@ -25,6 +29,8 @@ from ..core.http import Request, Response
 from ..core.publishing import encoded
 from .driver import Driver
 from .hooks import Hooks, Refuse, judged
+from .hub_log import one_line
+from .stores.protocol import Store, StoreUnavailable
 
 __all__ = ["AnswerHttp", "Authenticator", "Effects"]
 
@@ -37,11 +43,13 @@ AnswerHttp = Callable[[Request, bytes, str | None], Response | Awaitable[Respons
 Complete = Callable[[int, Outcome], None]
 
 _MARGIN: Final = 0.1
-"""Seconds after `hook_timeout` at which a task is cancelled: the machine has given up before."""
+"""Seconds after its time at which a task is cancelled: the machine has given up before."""
+
+_StoreEffect = Append | Read | Reopen | Trim
 
 
 class Effects:
-    """The users' functions of one hub, and the tasks of those that are async.
+    """The users' functions of one hub, its store, and the tasks of those that are async.
 
     Plain functions run at once. Nothing that a function raises gets out of here, except what ends a
     program.
@@ -50,15 +58,17 @@ class Effects:
         hooks: the users' hooks.
         authenticate: whose token it is.
         http: what answers ordinary HTTP requests.
+        store: where durable topics are kept; it is open.
         driver: that of the loop.
         context: the variables that the functions see; each sees a copy.
         spawn: makes a task.
         complete: takes an outcome for an effect.
         ended: called when a task has ended.
         logger: where to log.
-        patience: seconds that a task may take.
-        most: tasks that may run at once. More than there can be sessions is a fault somewhere; then
-            effects fail at once.
+        hook_timeout: seconds that a task of a user's function may take.
+        store_timeout: the same, of the store.
+        most: tasks of users' functions that may run at once; beyond it they fail at once. Each session
+            waits for one at most, so only those whose sessions have left can be more.
     """
 
     def __init__(
@@ -67,31 +77,40 @@ class Effects:
         hooks: Hooks | None,
         authenticate: Authenticator | None,
         http: AnswerHttp | None,
+        store: Store | None,
         driver: Driver,
         context: Context,
         spawn: Callable[..., None],
         complete: Complete,
         ended: Callable[[], None],
         logger: "logging.Logger | logging.LoggerAdapter[Any]",
-        patience: float,
+        hook_timeout: float,
+        store_timeout: float,
         most: int,
     ) -> None:
         self._hooks = hooks
         self._authenticate = authenticate
         self._http = http
+        self._store = store
         self._driver = driver
         self._context = context
         self._spawn = spawn
         self._complete = complete
         self._ended = ended
         self._logger = logger
-        self._patience = patience + _MARGIN
+        self._hook_timeout = hook_timeout + _MARGIN
+        self._store_timeout = store_timeout + _MARGIN
         self._most = most
         self.running = 0
         """Tasks that have not ended."""
+        self.closed = False
+        """Set when the server has ended: nothing is begun any more."""
 
     def start(self, effect: Effect) -> None:
         """Do it, or begin to."""
+        if self.closed:
+            self._complete(effect.id, Failed("the server is closed"))
+            return
         try:
             # A copy, since one that is entered cannot be entered again.
             answer = self._context.copy().run(self._call, effect)
@@ -100,7 +119,7 @@ class Effects:
             return
         if not isawaitable(answer):
             self._complete(effect.id, self._outcome(effect, answer))
-        elif self.running >= self._most:
+        elif self.running >= self._most and not isinstance(effect, _StoreEffect):
             _close(answer)
             self._logger.error("%s: too many run already (%d)", _what(effect), self.running)
             self._complete(effect.id, Failed("too many run already"))
@@ -119,6 +138,21 @@ class Effects:
             case HttpRequest():
                 assert self._http is not None
                 return self._http(effect.request, effect.body, effect.address)
+            case _:
+                return self._ask_store(effect)
+
+    def _ask_store(self, effect: _StoreEffect) -> Awaitable[object]:
+        store = self._store
+        assert store is not None  # the machine asks for none that it was not made with
+        match effect:
+            case Append():
+                return store.append(effect.records, effect.acknowledged)
+            case Read():
+                return store.read(effect.topic, effect.after, effect.max_bytes)
+            case Reopen():
+                return store.reopen()
+            case Trim():
+                return store.trim(effect.topic, effect.retention)
 
     def _begin(self, effect: Effect, answer: Awaitable[object]) -> None:
         self.running += 1
@@ -133,7 +167,9 @@ class Effects:
     async def _wait(self, effect: Effect, answer: Awaitable[object]) -> None:
         outcome: Outcome = Failed("cancelled")
         try:
-            async with self._driver.fail_after(self._patience):
+            stores = isinstance(effect, _StoreEffect)
+            seconds = self._store_timeout if stores else self._hook_timeout
+            async with self._driver.fail_after(seconds):
                 try:
                     outcome = self._outcome(effect, await answer)
                 except Exception as error:  # noqa: BLE001 - as above
@@ -164,13 +200,21 @@ class Effects:
                     return Done(_of_type(value, Grant | None, "a Grant, or None"))
                 case HttpRequest():
                     return Done(_of_type(value, Response, "a Response"))
+                case Append():
+                    return Done()
+                case _:
+                    return Done(value)
         except (TypeError, LocalProtocolError) as error:
             return self._failure(effect, error)
 
     def _failure(self, effect: Effect, error: Exception) -> Outcome:
         """Log it, in one line and without what may be secret; for hooks with where it happened."""
-        if isinstance(error, Refuse) and not isinstance(effect, HttpRequest):
+        if isinstance(error, Refuse) and isinstance(effect, RunHook | Authenticate):
             return Denied(error.code, error.text)
+        if isinstance(error, StoreUnavailable):
+            if isinstance(effect, Read | Trim):  # of others the hub tells itself
+                self._logger.warning("%s failed: %s", _what(effect), one_line(error.reason))
+            return Failed(error.reason)
         raised = f"raised {type(error).__name__}"
         if isinstance(effect, Authenticate):
             # No traceback: its last line is the exception's text, which may quote the token.
@@ -201,6 +245,8 @@ def _what(effect: Effect) -> str:
             return f"authenticate() for session {effect.session}"
         case HttpRequest():
             return "the answer to an HTTP request"
+        case _:
+            return f"the store's {type(effect).__name__.lower()}"
 
 
 def _where(error: Exception) -> str:

@@ -15,19 +15,22 @@ import msgspec
 
 from ..core.auth import External
 from ..core.effects import Outcome
+from ..core.errors import LocalProtocolError
 from ..core.hub import Hub
 from ..core.hub_config import HubConfig
 from ..core.hub_events import HubEvent
 from ..core.link import LINGER
-from ..core.messages import Published
+from ..core.records import Heads
 from ..core.sender import Entropy
 from .driver import Clock, Driver
 from .hooks import Hooks
+from .hub_commands import HubCommands
 from .hub_effects import AnswerHttp, Authenticator, Effects
 from .hub_link import HubPulse, SessionLink
-from .hub_log import log_event
+from .hub_log import log_damage, log_event
 from .listening import Place
-from .server_life import TASKS_END, ServerLife
+from .server_life import TASKS_END
+from .stores.protocol import Store
 from .tls import TLSLink
 
 __all__ = ["BaseHubServer"]
@@ -36,11 +39,8 @@ default_logger = logging.getLogger("hubbub.hub")
 
 _DEFAULT: Final = HubConfig()
 
-_TURN: Final = 16
-"""Publications in a row after which others get a turn, so that what they queued can leave."""
 
-
-class BaseHubServer(ServerLife):
+class BaseHubServer(HubCommands):
     """A hub that listens: its sessions' sockets, the users' functions that it asks, its end.
 
     No task runs for a connection, and nothing is kept for one but its socket and its session.
@@ -52,6 +52,8 @@ class BaseHubServer(ServerLife):
         hooks: functions that are asked before something happens.
         authenticate: called with a token, plain or async; returns a `Grant`, or None for nobody's. With
             it, `config.auth` is `External()`.
+        store: where durable topics are kept; it is opened at the start and closed at the end. Without
+            one they are kept in memory only.
         http: called with an ordinary HTTP request that no route answers, its body and the client's
             address, plain or async; returns a `Response`. Without it they get 426.
         sock: an existing listening socket instead of host and port.
@@ -79,6 +81,7 @@ class BaseHubServer(ServerLife):
         port: int | None = None,
         *,
         hooks: Hooks | None = None,
+        store: Store | None = None,
         authenticate: Authenticator | None = None,
         http: AnswerHttp | None = None,
         sock: stdlib_socket.socket | None = None,
@@ -109,113 +112,36 @@ class BaseHubServer(ServerLife):
         self._config = _with_functions(config, authenticate, http)
         self._limits = self._config.limits
         self._hooks = hooks
+        self._store = store
+        self._heads: Heads | None = None
         self._authenticate = authenticate
         self._http = http
         self._wall_clock = wall_clock
         self._entropy = entropy
         self._on_event = on_event
-        self._hub: Hub | None = None
         self._pulse: HubPulse
         self._effects: Effects
         self._sockets = 0
-        self._published = 0
+        self._awaited = {}
         self._hurry = False
 
-    # What it is.
-
-    @property
-    def hub(self) -> Hub:
-        """The machine, to look at its counters, topics and connections.
-
-        Its commands are better given to the server, which sees to it that what they queue leaves.
-
-        Raises:
-            RuntimeError: the server is not started.
-        """
-        if self._hub is None:
-            raise RuntimeError("the server is not started: use `async with serve_hub(…)`")
-        return self._hub
-
-    # Commands.
-
-    async def publish(
-        self, topic: str, message: Any, *, sender: str | None = None, key: str | None = None
-    ) -> Published:
-        """Publish on a topic, past all hooks and grants.
-
-        Args:
-            topic: a concrete one.
-            message: any JSON value.
-            sender: whose name a room's members see; without one they get a notification.
-            key: what the message is about, for topics that keep the latest of each key.
-
-        Returns:
-            How many sessions were subscribed.
-
-        Raises:
-            LocalProtocolError: no topic, or the message is no JSON.
-        """
-        driver = await self._turn()
-        published = self.hub.publish(topic, message, driver.now(), sender=sender, key=key)
-        self.changed()
-        return published
-
-    async def send_to(self, user: str, message: Any, *, sender: str = "server") -> int:
-        """Send a message to all sessions of one user; how many they are.
-
-        Args:
-            user: to whom.
-            message: any JSON value.
-            sender: whom it is from, as the user sees it.
-
-        Raises:
-            LocalProtocolError: the message is no JSON.
-        """
-        driver = await self._turn()
-        reached = self.hub.send_to(user, message, driver.now(), sender=sender)
-        self.changed()
-        return reached
-
-    async def disconnect(self, user: str, reason: str = "") -> int:
-        """Close all sessions of one user with 4003; how many they were.
-
-        Raises:
-            LocalProtocolError: a reason that may not be sent.
-        """
-        driver = await self._turn()
-        reached = self.hub.disconnect(user, driver.now(), reason)
-        self.changed()
-        return reached
-
-    async def revoke(self, user: str, pattern: str) -> int:
-        """Take topics away from all sessions of one user, what waits of them included.
-
-        Returns:
-            How many sessions that reached.
-
-        Raises:
-            LocalProtocolError: no pattern.
-        """
-        driver = await self._turn()
-        reached = self.hub.revoke(user, pattern, driver.now())
-        self.changed()
-        return reached
-
-    async def _turn(self) -> Driver:
-        """Before each command: what a task on this loop must do to be a good neighbour."""
-        self._check_started()
-        driver = self._driver
-        assert driver is not None
-        self._published += 1
-        if self._published >= _TURN:
-            # Who publishes in a loop would else fill every queue before the first byte leaves.
-            self._published = 0
-            await driver.checkpoint()
-        elif driver.checks_cancellation:
-            await driver.checkpoint_if_cancelled()
-        return driver
-
     # Start and stop.
+
+    async def _listen(self) -> None:
+        self._check_new()
+        if self._store is None:
+            await super()._listen()
+            return
+        try:
+            self._heads = await self._store.open()
+            await super()._listen()
+        except LocalProtocolError:
+            raise  # somebody else has opened it
+        except BaseException:
+            await self._finish(self._store.close)
+            raise
+        for damage in self._heads.damages:
+            log_damage(self.logger, damage)
 
     def _started(self, driver: Driver) -> None:
         now = driver.now()
@@ -224,6 +150,7 @@ class BaseHubServer(ServerLife):
             now=now,
             entropy=self._entropy,
             hooks={} if self._hooks is None else self._hooks.table(),
+            heads=self._heads,
         )
         self._tell_time(now)
         self._pulse = HubPulse(
@@ -238,13 +165,15 @@ class BaseHubServer(ServerLife):
             hooks=self._hooks,
             authenticate=self._authenticate,
             http=self._http,
+            store=self._store,
             driver=driver,
             context=self._context,
             spawn=self._spawn,
             complete=self._complete,
             ended=self._task_ended,
             logger=self.logger,
-            patience=self._limits.hook_timeout,
+            hook_timeout=self._limits.hook_timeout,
+            store_timeout=self._limits.store_timeout,
             most=self._limits.max_connections,
         )
 
@@ -283,16 +212,21 @@ class BaseHubServer(ServerLife):
                 link.lose(driver.now())
             self.changed()
             # Each task has its own time, too; so these are what was asked last, on_disconnect mostly.
-            await self._wait_until(self._ready, limits.hook_timeout)
+            await self._wait_until(self._ready, max(limits.hook_timeout, limits.store_timeout))
             if not await self._wait_until(self._idle, min(TASKS_END, limits.hook_timeout)):
                 self._cancel_tasks()
                 if not await self._wait_until(self._idle, TASKS_END):
                     self.logger.error(
                         "%d functions did not end though they were cancelled", self._effects.running
                     )
+            self._effects.closed = True
+            if self._store is not None:
+                await self._store.close()
         finally:
+            self._effects.closed = True
             self._settle()
             self._pulse.stop()
+            self._give_up_publications()
             self._closed()
 
     def _links(self, driver: Driver) -> list[SessionLink]:
@@ -352,6 +286,8 @@ class BaseHubServer(ServerLife):
             if effect is None:
                 break
             self._effects.start(effect)
+        while (completion := hub.next_completion()) is not None:
+            self._stored(*completion)
         mark(self._pulse)
 
     def _complete(self, effect: int, outcome: Outcome) -> None:
@@ -364,7 +300,7 @@ class BaseHubServer(ServerLife):
 
     def _settle(self) -> None:
         """The turn ends: hand on what the hub tells."""
-        self._published = 0
+        self._turn_ended()
         hub = self.hub
         while (event := hub.next_event()) is not None:
             log_event(self.logger, event)

@@ -89,6 +89,10 @@ class ServerLife(ABC):
     def _spawn_shut_down(self, function: Callable[..., Awaitable[None]], *arguments: Any) -> None:
         """Run it as a task that no cancelling of the others reaches."""
 
+    @abstractmethod
+    async def _finish(self, function: Callable[..., Awaitable[None]], *arguments: Any) -> None:
+        """Run it to its end, though this task is cancelled."""
+
     # What differs between kinds of servers.
 
     @abstractmethod
@@ -116,14 +120,17 @@ class ServerLife(ABC):
         if self._driver is None:
             raise RuntimeError("the server is not started: use `async with serve(…)`")
 
+    def _check_new(self) -> None:
+        if self._driver is not None:
+            raise RuntimeError("this server was started before: make another one")
+
     async def _listen(self) -> None:
         """Make the listening sockets.
 
         Raises:
             OSError: it cannot listen; the message says where and why.
         """
-        if self._driver is not None:
-            raise RuntimeError("this server was started before: make another one")
+        self._check_new()
         sockets = await self._place.listen(self._resolve)
         self._context = contextvars.copy_context()
         try:

@@ -94,6 +94,12 @@ class HubPeer:
         answer = await self.ask(action="subscribe", topics=topics, **fields)
         assert answer == {"type": "subscribed", "topics": list(topics)}, answer
 
+    async def subscribe_to(self, topic: str, **fields: Any) -> dict[str, Any]:
+        """Subscribe to a topic with history, and wait until that is done; where it stands."""
+        answer = await self.ask(action="subscribe", topics=[topic], **fields)
+        position: dict[str, Any] = answer["positions"][topic]
+        return position
+
     async def publish(self, topic: str, message: Any) -> dict[str, Any]:
         """Publish, and wait for the answer."""
         return await self.ask(action="publish", topic=topic, message=message)

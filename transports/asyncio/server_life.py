@@ -40,6 +40,9 @@ class AsyncioServerLife(ServerLife):
     def _spawn_shut_down(self, function: Callable[..., Awaitable[None]], *arguments: Any) -> None:
         self._closing = self._loop.create_task(function(*arguments))  # type: ignore[arg-type]
 
+    async def _finish(self, function: Callable[..., Awaitable[None]], *arguments: Any) -> None:
+        await asyncio.shield(function(*arguments))
+
     def _cancel_tasks(self) -> None:
         for task in self._tasks:
             task.cancel()

@@ -42,9 +42,9 @@ class TrioServerLife(ServerLife):
         self._hosted.start_soon(function, *arguments)
 
     def _spawn_shut_down(self, function: Callable[..., Awaitable[None]], *arguments: Any) -> None:
-        self._nursery.start_soon(self._shielded, function, *arguments)
+        self._nursery.start_soon(self._finish, function, *arguments)
 
-    async def _shielded(self, function: Callable[..., Awaitable[None]], *arguments: Any) -> None:
+    async def _finish(self, function: Callable[..., Awaitable[None]], *arguments: Any) -> None:
         with trio.CancelScope(shield=True):
             await function(*arguments)
 
@@ -86,8 +86,7 @@ class TrioServerLife(ServerLife):
 
     async def __aenter__(self) -> Self:
         """Start to listen; the server itself."""
-        if self._driver is not None:
-            raise RuntimeError("this server was started before: make another one")
+        self._check_new()
         self._manager = trio.open_nursery()
         self._nursery = await self._manager.__aenter__()
         try:

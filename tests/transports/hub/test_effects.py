@@ -33,13 +33,15 @@ class Runner:
             hooks=hooks,
             authenticate=lambda token: ANN if token == "good" else None,
             http=None,
+            store=None,
             driver=driver,
             context=contextvars.copy_context(),
             spawn=self.spawn,
             complete=self.complete,
             ended=lambda: None,
             logger=logging.getLogger("hubbub.hub"),
-            patience=1.0,
+            hook_timeout=1.0,
+            store_timeout=1.0,
             most=1,
         )
 
@@ -58,6 +60,14 @@ def test_plain_functions_are_answered_at_once() -> None:
     for number, token in ((1, "good"), (2, "bad")):
         runner.effects.start(Authenticate(number, token, 3, None))
     assert runner.outcomes == {1: Done(ANN), 2: Done(None)}
+
+
+def test_nothing_is_begun_when_the_server_is_closed() -> None:
+    """Then every effect fails, and no function is called."""
+    runner = Runner()
+    runner.effects.closed = True
+    runner.effects.start(Authenticate(1, "good", 3, None))
+    assert runner.outcomes == {1: Failed("the server is closed")}
 
 
 def test_a_task_that_cannot_be_made(caplog: pytest.LogCaptureFixture) -> None:

@@ -15,9 +15,12 @@ from hubbub.core.hub_events import (
     Left,
     RequestFailed,
     Slow,
+    StoreFailed,
+    StoreReopened,
     TurnedAway,
 )
-from hubbub.transports.hub_log import log_event, one_line
+from hubbub.core.records import Damage
+from hubbub.transports.hub_log import log_damage, log_event, one_line
 from support.hub_peers import hub, named, peer, until_left
 from support.net import Net
 
@@ -69,6 +72,12 @@ LINES: list[tuple[HubEvent, int, str]] = [
         logging.DEBUG,
         "failed on_publish, session 3: raised KeyError",
     ),
+    (
+        StoreFailed("the disk is full"),
+        logging.ERROR,
+        "the store failed, and durable topics wait for it: the disk is full",
+    ),
+    (StoreReopened(3), logging.WARNING, "the store works again, with 3 topics"),
 ]
 
 
@@ -78,6 +87,18 @@ def test_lines(caplog: pytest.LogCaptureFixture, event: HubEvent, level: int, li
     caplog.set_level(logging.DEBUG)
     log_event(logger, event)
     assert [(record.levelno, record.getMessage()) for record in caplog.records] == [(level, line)]
+
+
+def test_damage(caplog: pytest.LogCaptureFixture) -> None:
+    """A line says where it is and what is lost, as far as that is known."""
+    log_damage(logger, Damage("a record is damaged", "alerts", 3, 2))
+    log_damage(logger, Damage("positions are lost"))
+    first, second = (record.getMessage() for record in caplog.records)
+    assert first == (
+        "the store is damaged on alerts: a record is damaged; it now ends at 3; "
+        "2 publications are lost"
+    )
+    assert second == "the store is damaged: positions are lost"
 
 
 @given(st.text())
