@@ -98,7 +98,7 @@ class Database:
             raise LocalProtocolError("the store is open: close it first, or reopen it")
         try:
             self._lock = files.Lock(self._path)
-            return self._open()
+            return self._open(verify=True)
         except (OSError, StoreUnavailable, *READING_ERRORS) as error:
             self.close()
             raise self._failure(error) from error
@@ -115,7 +115,7 @@ class Database:
         self._disconnect()
         self._refused = "it must be reopened after a failure"
         try:
-            return self._open()
+            return self._open(verify=False)
         except (OSError, StoreUnavailable, *READING_ERRORS) as error:
             self._disconnect()
             # What is there can often be read all the same, for example on a full disk.
@@ -130,12 +130,12 @@ class Database:
             self._lock.release()
             self._lock = None
 
-    def _open(self) -> Heads:
+    def _open(self, *, verify: bool) -> Heads:
         files.finish_replacing(self._path)
         files.create(self._path)
         damages: tuple[Damage, ...] = ()
         try:
-            heads = self._load()
+            heads = self._load(verify=verify)
         except READING_ERRORS as error:
             if not is_damage(error):
                 raise
@@ -144,33 +144,35 @@ class Database:
                 raise ForeignFile(f"the file is no store: {error}") from error
             damages = self._rebuild(error)
             self._damaged = False
-            heads = self._load()
+            heads = self._load(verify=False)  # a rebuilt file was verified row by row
         self._refused = ""
         return Heads(heads.topics, heads.acknowledged, damages)
 
-    def _load(self) -> Heads:
+    def _load(self, *, verify: bool) -> Heads:
+        """Connect and read all that a start needs. Until that is whole nothing is written."""
         if self._damaged:
             raise MalformedFile("damage was found while it was in use")
         check_head(self._path)
         self._writer = writer = connect(self._path)
-        prepare_to_write(writer)
         migrate(writer)
-        # This proves that writing works. The checkpoint makes durable what a failed fsync may have left
-        # in the system's cache only, from where it is read as if it were on the disk.
-        writer.execute("UPDATE meta SET opened = opened + 1")
-        writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        self._reader = connect_to_read(self._path)
+        prepare_to_write(writer)
         logs = load_logs(writer)
-        if self._size() <= VERIFIED_BYTES:
+        if verify and self._size() <= VERIFIED_BYTES:
             verify_records(writer, logs)
         since = self._clock() - KEY_SECONDS
         heads = {
             topic: log.head(remembered_keys(writer, log, since) if log.at >= since else ())
             for topic, log in logs.items()
         }
+        acknowledged = load_acknowledged(writer)
+        # This proves that writing works. The checkpoint makes durable what a failed fsync may have left
+        # in the system's cache only, from where it was read as if it were on the disk.
+        writer.execute("UPDATE meta SET opened = opened + 1")
+        writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        self._reader = connect_to_read(self._path)
         self._logs = logs
         self._acknowledged = _ACKNOWLEDGED_SLACK  # the first commit counts them
-        return Heads(heads, load_acknowledged(writer))
+        return Heads(heads, acknowledged)
 
     def _rebuild(self, why: Exception) -> tuple[Damage, ...]:
         damages, kept = salvage(self._path)
