@@ -116,7 +116,7 @@ class Admission:
                 session, request.id, ErrorCode.UNAUTHENTICATED, 'send {"token":"…"} first', now
             )
         else:
-            grant = self._config.anonymous.grant(self._registry.guest_name())
+            grant = self._config.anonymous.grant(self._registry.guest_name(self._reserved))
             self._let_in(session, grant, now, then=lambda at: self.handle(session, request, at))
 
     def too_late(self, session: Session, now: float) -> None:
@@ -192,12 +192,14 @@ class Admission:
 
         def then(outcome: Outcome, at: float) -> None:
             match outcome:
-                case Done(Grant() as grant):
+                case Done(Grant() as grant) if self._named(grant):
                     judge(grant, at)
                 case Done(None) | Denied():
                     judge(None, at)
                 case _:
-                    reason = outcome.reason if isinstance(outcome, Failed) else "no Grant came"
+                    reason = "no Grant with a good name came"
+                    if isinstance(outcome, Failed):
+                        reason = outcome.reason
                     self._account.tell(RequestFailed(session.number, "authenticate", reason))
                     failed(at)
 
@@ -210,6 +212,14 @@ class Admission:
             judge(None, now)
         else:
             judge(auth.authenticate(token, self._clock.seconds(now)), now)
+
+    def _named(self, grant: Grant) -> bool:
+        """Whether an authenticator outside gave a name that can be shown to others."""
+        try:
+            check_name(grant.user, self._limits)
+        except ValueError:
+            return False
+        return True
 
     def _refuse(
         self,

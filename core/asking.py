@@ -3,13 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
+from msgspec import UNSET
+
 from .account import Account
-from .effects import Effect, Failed, HookKind, Outcome, RunHook, Who
+from .codecs import native
+from .effects import Done, Effect, Failed, HookKind, Outcome, RunHook, Who
+from .errors import LocalProtocolError
 from .grants import Grant
 from .hub_events import RequestFailed
 from .pending import PendingEffects, Then
 from .session import Session
-from .topics import overlaps
+from .topics import is_pattern, matches, overlaps
 
 __all__ = ["Asking"]
 
@@ -36,13 +40,21 @@ class Asking:
         return self._pending.new_id()
 
     def hook(self, kind: HookKind, topic: str | None = None) -> int | None:
-        """Which function to ask about a topic or pattern; None if there is none."""
+        """Which function to ask about a topic, or a name that is called; None if there is none."""
         patterns = self._hooks.get(kind)
         if not patterns:
             return None
         if topic is None:
             return 0
-        return next((at for at, one in enumerate(patterns) if overlaps(one, topic)), None)
+        return next((at for at, one in enumerate(patterns) if matches(one, topic)), None)
+
+    def hooks(self, kind: HookKind, pattern: str) -> tuple[int, ...]:
+        """Which functions to ask about a pattern: all that would be asked about a topic that it matches."""
+        patterns = self._hooks.get(kind, ())
+        if not is_pattern(pattern):
+            hook = self.hook(kind, pattern)
+            return () if hook is None else (hook,)
+        return tuple(at for at, one in enumerate(patterns) if overlaps(one, pattern))
 
     def ask(self, session: Session, effect: Effect, then: Then, now: float) -> None:
         """Have `session` wait for an effect; `then` is called if it still does when the outcome comes."""
@@ -74,6 +86,11 @@ class Asking:
         """Have a user's function run on behalf of a session."""
 
         def answered(outcome: Outcome, at: float) -> None:
+            if isinstance(outcome, Done) and outcome.value is not UNSET:
+                try:
+                    native.encode_value(outcome.value)
+                except LocalProtocolError as error:
+                    outcome = Failed(str(error))
             if isinstance(outcome, Failed):
                 self.hook_failed(session, kind, outcome.reason)
             then(outcome, at)

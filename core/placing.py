@@ -5,6 +5,7 @@ from typing import Any
 
 from .account import Account, WallClock
 from .appending import Appending
+from .codecs import native
 from .effects import Done, Outcome, Trim
 from .history import Log
 from .hub_limits import HubLimits
@@ -14,7 +15,7 @@ from .messages import Published
 from .outbox import Publication
 from .outgoing import PreparedMessage
 from .pending import PendingEffects
-from .publishing import Publishing, encoded
+from .publishing import Publishing
 from .records import Record
 from .rules import Rule
 
@@ -117,7 +118,7 @@ class Placing:
         push = self._publishing.compose(
             topic, rule, message, now, sender=sender, offset=offset, epoch=log.epoch
         )
-        prepared = PreparedMessage.of_text(encoded(push))
+        prepared = PreparedMessage.of_text(native.encode(push))
         log.given = offset  # only now: what can't be written takes no place
         publication = Publication(topic, prepared, rule.priority, rule.slow, key, offset)
         count = self._publishing.receivers(topic)

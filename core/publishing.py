@@ -6,7 +6,6 @@ from typing import Any
 from .account import Account, WallClock
 from .codecs import native
 from .cursors import Cursor
-from .errors import LocalProtocolError
 from .frames import CloseCode, Opcode, encode_frame
 from .hub_events import Slow
 from .hub_limits import HubLimits
@@ -229,19 +228,7 @@ class Publishing:
 
 
 def _prepared(push: Push) -> PreparedMessage:
-    return PreparedMessage.of_text(encoded(push))
-
-
-def encoded(message: Any) -> bytes:
-    """A message as it is sent.
-
-    Raises:
-        LocalProtocolError: it holds something that JSON has no form for.
-    """
-    try:
-        return native.encode(message)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise LocalProtocolError(f"the message can't be written as JSON: {error}") from error
+    return PreparedMessage.of_text(native.encode(push))
 
 
 def _gap_frame(topic: str, missed: int) -> bytes:

@@ -1,5 +1,7 @@
 """Who is connected to a hub: by link, by user, by name and by address."""
 
+from collections.abc import Callable
+
 from .auth import name_key
 from .forwarded import PeerAddress
 from .hub_limits import HubLimits
@@ -122,12 +124,16 @@ class Registry:
             and name_key(session.user) == key
         )
 
-    def guest_name(self) -> str:
-        """A name for who chose none; numbers are used in turn, so that none means two people soon."""
+    def guest_name(self, reserved: Callable[[str], bool]) -> str:
+        """A name for who chose none; numbers are used in turn, so that none means two people soon.
+
+        Args:
+            reserved: whether a name is kept for somebody.
+        """
         while True:
             self._last_guest = self._last_guest % max(9999, 2 * len(self._names)) + 1
             name = f"User-{self._last_guest}"
-            if not self.has_name(name):
+            if not self.has_name(name) and not reserved(name):
                 return name
 
 

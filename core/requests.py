@@ -1,5 +1,6 @@
 """What each request of a session means: checked, asked about where there is a hook, done, answered."""
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from msgspec import UNSET
@@ -19,7 +20,7 @@ from .logs import Logs
 from .messages import ErrorCode, Member, Position, Published, RequestId
 from .placing import Placing
 from .presence import PresenceBook
-from .publishing import Publishing, encoded
+from .publishing import Publishing
 from .registry import Registry
 from .replies import Replies
 from .session import Reserved, Session
@@ -127,7 +128,7 @@ class Requests:
             self._refuse(session, request.id, *fault, now, field="topic")
             return
         limit = self._publishing.rules.of(topic).max_message
-        if limit is not None and len(encoded(request.message)) > limit:
+        if limit is not None and len(native.encode_value(request.message)) > limit:
             text = f"a message on this topic has at most {limit} bytes"
             self._refuse(
                 session, request.id, ErrorCode.MESSAGE_TOO_LARGE, text, now, field="message"
@@ -214,26 +215,28 @@ class Requests:
         if fault is not None:
             self._refuse(session, request.id, *fault, now, field="topics")
             return
-        self._ask_about(session, request, topics, topics, now)
+        hooks = [
+            (topic, hook)
+            for topic in topics
+            for hook in self._asking.hooks(HookKind.SUBSCRIBE, topic)
+        ]
+        self._ask_about(session, request, topics, hooks, now)
 
     def _ask_about(
         self,
         session: Session,
         request: messages.Subscribe,
         topics: tuple[str, ...],
-        left: tuple[str, ...],
+        left: Sequence[tuple[str, int]],
         now: float,
     ) -> None:
-        """Ask the hooks about the topics that are left, one after the other; then subscribe to all."""
-        for at, topic in enumerate(left):
-            hook = self._asking.hook(HookKind.SUBSCRIBE, topic)
-            if hook is None:
-                continue
-            rest = left[at + 1 :]
+        """Ask the hooks that are left about their topics, one after the other; then subscribe to all."""
+        if left:
+            (topic, hook), *rest = left
 
-            def answered(outcome: Outcome, moment: float, rest: tuple[str, ...] = rest) -> None:
-                if not self._denied(session, request.id, outcome, moment):
-                    self._ask_about(session, request, topics, rest, moment)
+            def answered(outcome: Outcome, at: float) -> None:
+                if not self._denied(session, request.id, outcome, at):
+                    self._ask_about(session, request, topics, rest, at)
 
             self._asking.run_hook(session, HookKind.SUBSCRIBE, hook, answered, now, topic=topic)
             return

@@ -63,12 +63,14 @@ class Subscribing:
         """Subscribe a session to a topic or pattern that it may read. Again, it changes only `watch`."""
         known = topic in session.subscriptions
         session.subscriptions[topic] = watch
+        if not known:
+            self._add(session, topic, now)
         if watch:
             self._presence.watch(topic, session)
         elif known:
             self._presence.unwatch(topic, session)
-        if known:
-            return
+
+    def _add(self, session: Session, topic: str, now: float) -> None:
         rule = self._rule_of_presence(topic)
         if rule is not None and self._presence.join(topic, session.user):
             # Before it is subscribed: the others are told, not the one who comes.

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from msgspec import UNSET
 
+from ..core.codecs import native
 from ..core.effects import (
     Append,
     Authenticate,
@@ -26,7 +27,6 @@ from ..core.effects import (
 from ..core.errors import LocalProtocolError
 from ..core.grants import Grant
 from ..core.http import Request, Response
-from ..core.publishing import encoded
 from .driver import Driver
 from .hooks import Hooks, Refuse, judged
 from .hub_log import one_line
@@ -194,7 +194,9 @@ class Effects:
                 case RunHook():
                     done = judged(effect.kind, value)
                     if done.value is not UNSET:
-                        encoded(done.value)  # or it would fail where the machine cannot ask again
+                        native.encode_value(
+                            done.value
+                        )  # or it would fail where the machine cannot ask again
                     return done
                 case Authenticate():
                     return Done(_of_type(value, Grant | None, "a Grant, or None"))

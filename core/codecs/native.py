@@ -159,6 +159,18 @@ def encode(message: Answer | Push) -> bytes:
         raise _unwritable(error) from error
 
 
+def encode_value(value: Any) -> bytes:
+    """What a `message` or `data` is as JSON, in UTF-8.
+
+    Raises:
+        LocalProtocolError: JSON cannot say it.
+    """
+    try:
+        return _write(value)
+    except _WRITING as error:
+        raise _unwritable(error) from error
+
+
 def decode(text: str, limits: HubLimits) -> Request:
     """What a client asks for. Never raises: what is no request becomes `Malformed`.
 
@@ -240,7 +252,9 @@ def _checked_publish(request: Publish, limits: HubLimits) -> Publish | Malformed
     to = request.to
     if to is None:
         if request.topic is None:
-            return Malformed(ErrorCode.BAD_REQUEST, "topic is missing; to would do as well", "topic", request.id)
+            return Malformed(
+                ErrorCode.BAD_REQUEST, "topic is missing; to would do as well", "topic", request.id
+            )
     elif request.topic is not None:
         return Malformed(
             ErrorCode.BAD_REQUEST,
