@@ -70,6 +70,8 @@ class HubPulse:
         self._at: float | None = None
         self._stopped = False
         self.marked = False
+        self.written: Callable[[], None] | None = None
+        """Called once, when the sockets that were marked before it have been written to."""
 
     def rearm(self) -> None:
         """The hub's next moment may be another one."""
@@ -85,11 +87,12 @@ class HubPulse:
 
     # For the driver.
 
-    def flush(self, now: float) -> None:  # noqa: ARG002 - the shape is the driver's
+    def flush(self, now: float) -> bytes | None:  # noqa: ARG002 - the shape is the driver's
         """The turn ends."""
         if not self._stopped:
             self._settle()
             self.rearm()
+        return None if self.written is None else b""  # `send` is called behind those before it
 
     def next_timeout(self) -> float | None:
         """When the hub wants to be called, or the minute is over."""
@@ -117,7 +120,10 @@ class HubPulse:
         """There is no socket here."""
 
     def send(self, data: bytes) -> int:
-        """Nothing is written here."""
+        """Nothing is written here; but what was to be written before has been."""
+        if self.written is not None:
+            written, self.written = self.written, None
+            written()
         return len(data)
 
     def wrote(self, data: bytes, outcome: int | OSError, now: float) -> None:

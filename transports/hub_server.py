@@ -68,6 +68,8 @@ class BaseHubServer(HubCommands):
         wall_clock: seconds since 1970, for timestamps and the end of grants.
         entropy: where pings and identifiers come from.
         on_event: called with each `HubEvent`, for metrics. It must not wait for anything.
+        on_fan_out: called when what was published in a turn of the loop has been written, as far as
+            sockets took it: with the number of deliveries, and the seconds since it was queued.
 
     Raises:
         TypeError: what is given is not what it should be.
@@ -96,6 +98,7 @@ class BaseHubServer(HubCommands):
         wall_clock: Clock = time.time,
         entropy: Entropy = os.urandom,
         on_event: Callable[[HubEvent], object] | None = None,
+        on_fan_out: Callable[[int, float], object] | None = None,
     ) -> None:
         super().__init__(
             Place(host, port, sock, path, bool(reuse_port), backlog),
@@ -119,6 +122,9 @@ class BaseHubServer(HubCommands):
         self._wall_clock = wall_clock
         self._entropy = entropy
         self._on_event = on_event
+        self._on_fan_out = on_fan_out
+        self._delivered = 0
+        self._fan_out_at = 0.0
         self._pulse: HubPulse
         self._effects: Effects
         self._sockets = 0
@@ -288,6 +294,13 @@ class BaseHubServer(HubCommands):
             self._effects.start(effect)
         while (completion := hub.next_completion()) is not None:
             self._stored(*completion)
+        if (
+            self._on_fan_out is not None
+            and self._pulse.written is None
+            and hub.counters.deliveries != self._delivered
+        ):
+            self._fan_out_at = driver.now()
+            self._pulse.written = self._fan_out_written
         mark(self._pulse)
 
     def _complete(self, effect: int, outcome: Outcome) -> None:
@@ -309,6 +322,16 @@ class BaseHubServer(HubCommands):
                     self._on_event(event)
                 except Exception:
                     self.logger.exception("on_event raised")
+
+    def _fan_out_written(self) -> None:
+        assert self._driver is not None
+        assert self._on_fan_out is not None
+        count = self.hub.counters.deliveries - self._delivered
+        self._delivered += count
+        try:
+            self._on_fan_out(count, self._driver.now() - self._fan_out_at)
+        except Exception:
+            self.logger.exception("on_fan_out raised")
 
     def _expire(self, now: float) -> None:
         self.hub.handle_timeout(now)
