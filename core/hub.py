@@ -44,6 +44,7 @@ from .outbox import Publication
 from .pending import PendingEffects
 from .placing import Placing
 from .presence import PresenceBook
+from .publish_requests import PublishRequests
 from .publishing import Publishing
 from .records import Heads
 from .registry import Registry, host_of
@@ -53,6 +54,7 @@ from .rules import Rules
 from .sender import Entropy
 from .session import Moment, Session
 from .session_states import SessionState
+from .subscribe_requests import SubscribeRequests
 from .subscribing import Subscribing
 from .subscriptions import SubscriptionTable
 from .telling import HistoryTelling
@@ -160,18 +162,23 @@ class Hub:
         )
         self._requests = Requests(
             limits,
-            self._registry,
             self.account,
-            self._clock,
             self._asking,
             self._replies,
             self._admission,
-            self._publishing,
-            self._placing,
-            self._logs,
-            self._feeding,
-            HistoryTelling(limits, self._logs, self._asking, self._replies),
+            rules,
+            PublishRequests(self._asking, self._replies, rules, self._placing, self._publishing),
+            SubscribeRequests(
+                limits,
+                self._asking,
+                self._replies,
+                rules,
+                self._subscribing,
+                self._logs,
+                self._feeding,
+            ),
             self._subscribing,
+            HistoryTelling(limits, self._logs, self._asking, self._replies),
             self._presence,
         )
         self._admission.handle = self._requests.handle

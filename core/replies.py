@@ -2,6 +2,7 @@
 
 from .account import Account
 from .codecs import native
+from .effects import Denied, Failed, Outcome
 from .frames import CloseCode
 from .messages import Answer, ErrorAnswer, ErrorCode, Malformed, RequestId
 from .session import Session
@@ -47,3 +48,15 @@ class Replies:
     def malformed(self, session: Session, found: Malformed, now: float) -> None:
         """Answer what is no request."""
         self.refuse(session, found.id, found.code, found.message, now, field=found.field)
+
+    def denied(self, session: Session, request_id: RequestId, outcome: Outcome, now: float) -> bool:
+        """Whether a hook refused or failed; then the request is answered."""
+        match outcome:
+            case Denied(code, message):
+                self.refuse(session, request_id, code, message, now)
+            case Failed():
+                text = "the server failed with this request"
+                self.refuse(session, request_id, ErrorCode.INTERNAL, text, now)
+            case _:
+                return False
+        return True

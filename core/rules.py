@@ -83,7 +83,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             raise ValueError("announce: only a topic with presence = true can announce")
         seconds = self.history_seconds
         if seconds is not None and (
-            not isinstance(seconds, (int, float))
+            not isinstance(seconds, (int, float))  # pyright: ignore[reportUnnecessaryIsInstance]
             or isinstance(seconds, bool)
             or not 0 < seconds < inf
         ):

@@ -4,7 +4,7 @@ The table holds only what is allowed now: a subscription that its session may no
 with all that waits of it, in the step in which that becomes known. So delivery checks nothing.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from .account import WallClock
 from .feeding import Feeding
@@ -16,7 +16,7 @@ from .replies import Replies
 from .rules import Rule
 from .session import Session
 from .subscriptions import SubscriptionTable
-from .topics import is_pattern, matches
+from .topics import is_pattern
 
 __all__ = ["Subscribing"]
 
@@ -60,11 +60,17 @@ class Subscribing:
         return len(self._table) + new <= self._limits.max_topics
 
     def subscribe(self, session: Session, topic: str, now: float, *, watch: bool = False) -> None:
-        """Subscribe a session to a topic or pattern that it may read. Again, it changes only `watch`."""
+        """Subscribe a session to a topic or pattern that it may read. Again, it changes only `watch`.
+
+        Telling others of it may end the session, if it gets that too, by a pattern, and is too slow. Then it
+        is subscribed to nothing.
+        """
         known = topic in session.subscriptions
         session.subscriptions[topic] = watch
         if not known:
             self._add(session, topic, now)
+        if topic not in session.subscriptions:
+            return
         if watch:
             self._presence.watch(topic, session)
         elif known:
@@ -75,22 +81,18 @@ class Subscribing:
         if rule is not None and self._presence.join(topic, session.user):
             # Before it is subscribed: the others are told, not the one who comes.
             self._announce(rule, topic, session.user, True, now)
-        self._table.add(session, topic)
+        if topic in session.subscriptions:
+            self._table.add(session, topic)
 
     def unsubscribe(self, session: Session, topics: Iterable[str], now: float) -> None:
         """Remove subscriptions, and what waits of them. Those that are none are passed over."""
         gone = [topic for topic in topics if topic in session.subscriptions]
         for topic in gone:
             self._remove(session, topic, now)
-        self._forget_places(session, gone)
-        if gone and session.outbox.size:
-            kept = tuple(session.subscriptions)
-            session.discard(
-                lambda topic: (
-                    any(matches(pattern, topic) for pattern in gone)
-                    and not any(matches(pattern, topic) for pattern in kept)
-                )
-            )
+        if gone and (session.outbox.size or session.behind):
+            reached = self._reached(session)
+            self._forget_places(session, gone, reached)
+            session.discard(lambda topic: not reached(topic))
 
     def replace(self, older: Session, topic: str, newer: Session, now: float) -> None:
         """Another session consumes a topic under the name of an older one, which is told so."""
@@ -100,20 +102,32 @@ class Subscribing:
 
     def leave(self, session: Session, now: float) -> None:
         """Remove all subscriptions of a session that has left."""
-        for topic in tuple(session.subscriptions):
+        topics = tuple(session.subscriptions)
+        for topic in topics:  # all of them first: it is not told of its own leaving
+            self._table.remove(session, topic)
+        for topic in topics:
             self._remove(session, topic, now)
         self._feeding.drop(session, tuple(session.behind or ()))
 
-    def _forget_places(self, session: Session, gone: Iterable[str]) -> None:
+    def _forget_places(
+        self, session: Session, gone: Iterable[str], reached: Callable[[str], bool]
+    ) -> None:
         """A topic that no subscription reaches any more is not read on from its log."""
-        if session.behind is not None:
-            kept = tuple(session.subscriptions)
-            for topic in tuple(session.behind):
-                reached = any(matches(pattern, topic) for pattern in kept)
-                if not reached:
-                    self._feeding.drop(session, (topic,))
-                elif topic in gone:
-                    self._feeding.consume_no_more(session, topic)
+        for topic in tuple(session.behind or ()):
+            if not reached(topic):
+                self._feeding.drop(session, (topic,))
+            elif topic in gone:
+                self._feeding.consume_no_more(session, topic)
+
+    def _reached(self, session: Session) -> Callable[[str], bool]:
+        """What says whether one of a session's subscriptions reaches a topic.
+
+        Many may be asked about, of a session with many subscriptions: a table costs the same for each.
+        """
+        left: SubscriptionTable[Session] = SubscriptionTable()
+        for topic in session.subscriptions:
+            left.add(session, topic)
+        return lambda topic: bool(left.receivers(topic))
 
     def drop_forbidden(self, session: Session, now: float) -> None:
         """Remove what the session's grant does not allow any more, and tell it so."""
@@ -127,7 +141,9 @@ class Subscribing:
     # Inside.
 
     def _remove(self, session: Session, topic: str, now: float) -> None:
-        watched = session.subscriptions.pop(topic)
+        watched = session.subscriptions.pop(topic, None)
+        if watched is None:
+            return  # named twice, or telling others of another one has ended the session
         self._table.remove(session, topic)
         if watched:
             self._presence.unwatch(topic, session)
