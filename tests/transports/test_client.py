@@ -127,7 +127,7 @@ async def test_options(net: Net) -> None:
         ({"open_timeout": "1"}, ValueError),
         ({"max_siez": 1}, TypeError),
     ],
-    ids=str,
+    ids=lambda value: None if isinstance(value, type) else ", ".join(value),
 )
 def test_mistakes(net: Net, keywords: dict[str, Any], error: type[Exception]) -> None:
     """They are told when `connect` is called, before anything is sent."""
