@@ -83,6 +83,12 @@ _BROADCAST = (
     Contender(FLOOR, "asyncio", _peer("no_protocol_broadcast.py")),
 )
 
+_HUB = "hub_server.py"
+_HUBS = (
+    Contender("hubbub", "asyncio", _peer(_HUB)),
+    Contender("hubbub", "trio", _peer(_HUB, "--transport", "trio"), _OUR_TRIO),
+)
+
 
 def echo_servers(
     *, loops: Sequence[str] = LOOPS, names: Collection[str] | None = None
@@ -96,6 +102,17 @@ def echo_servers(
 def broadcast_servers() -> list[Contender]:
     """Return the servers that send each message to all."""
     return _that_can_run(_BROADCAST)
+
+
+def hub_servers() -> list[Contender]:
+    """Return hubs, with the options of `peers/hub_server.py` still to be chosen."""
+    return _that_can_run(_HUBS)
+
+
+def fan_out_servers() -> list[Contender]:
+    """Return hubs, and the servers that they are compared with."""
+    beside = {FLOOR, "socketify"}
+    return _that_can_run((*_HUBS, *(one for one in _BROADCAST if one.name in beside)))
 
 
 def _that_can_run(wanted: Iterable[Contender]) -> list[Contender]:

@@ -8,9 +8,12 @@ PAYLOAD = 64 * b"a"
 
 
 def masked(first: int, payload: bytes) -> bytes:
-    """Return a short client's frame that begins with this byte."""
-    body = bytes(byte ^ _KEY[at % 4] for at, byte in enumerate(payload))
-    return bytes([first, 0x80 | len(payload)]) + _KEY + body
+    """Return a client's frame that begins with this byte; its payload has less than 64 KiB."""
+    size = len(payload)
+    key = (_KEY * (size // 4 + 1))[:size]
+    body = (int.from_bytes(payload, "big") ^ int.from_bytes(key, "big")).to_bytes(size, "big")
+    length = bytes([0x80 | size]) if size < 126 else b"\xfe" + size.to_bytes(2, "big")
+    return bytes([first]) + length + _KEY + body
 
 
 TEXT = masked(0x81, PAYLOAD)
