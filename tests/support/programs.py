@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,16 +68,29 @@ class Program:
         return (await self.process.stdout.read()).decode()
 
 
-def _environment() -> dict[str, str]:
+def _environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     # What a user has set must not change what the tests see; colours neither.
-    return {**os.environ, "NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "200"}
+    ours = {name: value for name, value in os.environ.items() if not name.startswith("HUBBUB_")}
+    return {**ours, "NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "200", **(more or {})}
 
 
 @asynccontextmanager
-async def running(*arguments: str, command: tuple[str, ...] = HUBBUB) -> AsyncIterator[Program]:
-    """Run `hubbub` with these arguments until the block ends."""
-    with tempfile.TemporaryDirectory() as folder:
-        errors = Path(folder, "stderr")
+async def running(
+    *arguments: str,
+    command: tuple[str, ...] = HUBBUB,
+    folder: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> AsyncIterator[Program]:
+    """Run `hubbub` with these arguments until the block ends.
+
+    Args:
+        arguments: of the command.
+        command: another one.
+        folder: where it runs; one of its own if left out.
+        environ: variables besides those that there are.
+    """
+    with tempfile.TemporaryDirectory() as own:
+        errors = Path(own, "stderr")
         descriptor = os.open(errors, os.O_CREAT | os.O_WRONLY)
         try:
             process = await asyncio.create_subprocess_exec(
@@ -86,7 +99,8 @@ async def running(*arguments: str, command: tuple[str, ...] = HUBBUB) -> AsyncIt
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=descriptor,
-                env=_environment(),
+                env=_environment(environ),
+                cwd=folder if folder is not None else own,
             )
         finally:
             os.close(descriptor)
@@ -108,7 +122,7 @@ def serving(program: str, *options: str) -> AbstractAsyncContextManager[Program]
 
 
 def finished(
-    *arguments: str, command: tuple[str, ...] = HUBBUB
+    *arguments: str, command: tuple[str, ...] = HUBBUB, folder: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run `hubbub` with arguments that make it end by itself; its status and output."""
     return subprocess.run(
@@ -118,5 +132,6 @@ def finished(
         text=True,
         timeout=STARTING,
         env=_environment(),
+        cwd=folder,
         check=False,
     )

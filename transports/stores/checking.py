@@ -12,7 +12,7 @@ import msgspec
 from ...core.records import Epoch
 from .logs import Log
 from .protocol import StoreUnavailable
-from .reasons import READING_ERRORS, unavailable
+from .reasons import READING_ERRORS, is_damage, unavailable
 from .rows import acknowledged_of, log_of, record_of
 from .schema import APPLICATION_ID, STEPS, connect_to_read
 from .statements import ACKNOWLEDGED, LOGS, RECORDS, Table
@@ -86,9 +86,14 @@ def _check(connection: sqlite3.Connection, report: Report) -> None:
             f"the file is no store that this version can read (application {application:#x}, "
             f"schema {report.schema})"
         )
-    for (line,) in connection.execute(f"PRAGMA integrity_check({PROBLEMS_TOLD})"):
-        if line != "ok":
-            report.blame(f"SQLite: {line}")
+    try:
+        for (line,) in connection.execute(f"PRAGMA integrity_check({PROBLEMS_TOLD})"):
+            if line != "ok":
+                report.blame(f"SQLite: {line}")
+    except READING_ERRORS as error:
+        if not is_damage(error):
+            raise
+        report.blame(f"SQLite: {error}")
     logs: dict[str, Log] = {}
     for row in _rows(connection, LOGS, report):
         log = log_of(row)

@@ -248,7 +248,7 @@ class Database:
         """Remove one slice of what is beyond `retention`.
 
         Returns:
-            The first offset that is kept, and whether there may be more to remove.
+            The first offset that is kept, and whether there is more to look at.
 
         Raises:
             StoreUnavailable: it may or may not be done.
@@ -260,7 +260,7 @@ class Database:
         log = log.copy()
         now = self._clock()
         try:
-            upto, size = slice_beyond(writer, log, retention, now)
+            upto, size, more = slice_beyond(writer, log, retention, now)
             before = log.trimmed
             if upto > before:
                 log.trim(upto, size)
@@ -279,7 +279,7 @@ class Database:
         if forgotten:
             del self._logs[topic]
         self._counters.trimmed += upto - before
-        return log.trimmed + 1, upto > before and log.trimmed < log.last
+        return log.trimmed + 1, more
 
     def _writable(self) -> sqlite3.Connection:
         if self._lock is None:

@@ -86,27 +86,25 @@ class Log(msgspec.Struct):
         self.epochs = [known for known in self.epochs if known.last >= upto] or self.epochs[-1:]
 
     def tear(self, after: int) -> None:
-        """Let the log end at an offset, because what follows is lost. The caller corrects `size`."""
+        """Let the log end at an offset, because what follows was damaged. The caller corrects `size`."""
+        self._cut(after, after + 1, torn=True)
+
+    def lose(self, after: int) -> None:
+        """Let the log end at an offset, as if nothing had followed. The caller corrects `size`."""
+        torn = any(known.torn for known in self.epochs if known.first > after)
+        self._cut(after, after + torn, torn=torn)
+
+    def _cut(self, after: int, first: int, *, torn: bool) -> None:
+        """End the log, and forget the epochs that begin behind `first`."""
         kept = [
             Epoch(known.epoch, known.first, min(known.last, after), known.torn)
             for known in self.epochs
-            if known.first <= after + 1
+            if known.first <= first
         ]
-        if kept:
+        if kept and torn:
             newest = kept[-1]
             kept[-1] = Epoch(newest.epoch, newest.first, newest.last, torn=True)
         self.epochs = kept
-        self.trimmed = min(self.trimmed, after)
-        self.last = after
-        self.ended = True
-
-    def lose(self, after: int) -> None:
-        """Let the log be as it was when its newest offset was `after`. The caller corrects `size`."""
-        self.epochs = [
-            Epoch(known.epoch, known.first, min(known.last, after), known.torn)
-            for known in self.epochs
-            if known.first <= after
-        ]
         self.trimmed = min(self.trimmed, after)
         self.last = after
         self.ended = True

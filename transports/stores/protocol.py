@@ -5,12 +5,13 @@ from typing import Protocol
 
 import msgspec
 
+from ...core.errors import WebSocketException
 from ...core.records import Acknowledged, Heads, Record, Retention
 
 __all__ = ["Counters", "Store", "StoreUnavailable"]
 
 
-class StoreUnavailable(Exception):
+class StoreUnavailable(WebSocketException):
     """The store can't do what was asked, for a reason outside of the program. It answers nothing false.
 
     A failed `append` may or may not be stored. Before the next one `reopen` must have succeeded, and the

@@ -19,11 +19,12 @@ SLICE_BYTES: Final = 4 * 2**20
 
 def slice_beyond(
     connection: sqlite3.Connection, log: Log, retention: Retention, now: float
-) -> tuple[int, int]:
+) -> tuple[int, int, bool]:
     """Say which of a log's oldest records are beyond `retention`, as far as one slice goes.
 
     Returns:
-        The last offset to remove, and the bytes up to it; `log.trimmed` and 0 if there is nothing.
+        The last offset to remove, which is `log.trimmed` if there is nothing; the bytes up to it; and
+        whether the slice ended before what is beyond did.
 
     Raises:
         MalformedFile: a record is missing.
@@ -41,7 +42,7 @@ def slice_beyond(
             or (retention.max_bytes is not None and log.size - size > retention.max_bytes)
             or (oldest is not None and at < oldest)
         ):
-            break
+            return upto, size, False
         upto = offset
         size += length
         if size >= SLICE_BYTES:
@@ -49,4 +50,4 @@ def slice_beyond(
     else:
         if len(rows) < min(SLICE_RECORDS, log.last - log.trimmed):
             raise MalformedFile(f"offset {upto + 1} of {log.topic!r} is missing")
-    return upto, size
+    return upto, size, upto < log.last

@@ -107,8 +107,8 @@ def test_files_that_may_not_grow(tmp_path: Path) -> None:
     store.close()
 
 
-@pytest.mark.parametrize("_", MOUNTS)
-def test_a_small_disk(_: bool, tmp_path: Path) -> None:
+@pytest.mark.parametrize("allowed", MOUNTS)
+def test_a_small_disk(allowed: bool, tmp_path: Path) -> None:
     """On a file system that is really full, and then really read-only, all is told as it is."""
     program = Path(support.store_on_small_disk.__file__)
     environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}

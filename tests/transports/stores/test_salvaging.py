@@ -96,6 +96,22 @@ def test_the_first_page(stored: tuple[Path, Stored]) -> None:
     assert left.heads.damages[0].lost == 0
 
 
+@pytest.mark.parametrize("statement", ["VACUUM", "VACUUM INTO 'copy.db'"])
+def test_after_vacuum(
+    stored: tuple[Path, Stored], statement: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite's way to make a file smaller, or to copy it, gives a store that can be saved as well."""
+    path, before = stored
+    monkeypatch.chdir(path.parent)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(statement)
+    if "INTO" in statement:
+        path = path.with_name("copy.db")
+    assert what_is_left(path).heads.damages == ()
+    overwrite(path, 0, bytes(PAGE))
+    assert what_is_left(path).records == before
+
+
 def test_the_page_that_leads_to_others(stored: tuple[Path, Stored]) -> None:
     """Records on pages to which nothing leads any more are found there."""
     path, before = stored
@@ -283,8 +299,8 @@ def test_crashes_while_a_file_is_replaced(
         wrong = copy(path, path.parent / f"step{step}")
         with monkeypatch.context() as patch:
             patch.setattr(files, "sync", Power(step).sync)
+            store = database(wrong)
             try:
-                store = database(wrong)
                 store.open()
             except PowerLoss:
                 store.close()

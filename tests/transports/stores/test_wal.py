@@ -52,7 +52,8 @@ def crash(quick_path: Path) -> Crash:
     store = database(live)
     store.open()
     wal = live.with_name("hub.db-wal")
-    ends, states, positions = [wal.stat().st_size], [{}], [0]
+    states: list[dict[str, list[Record]]] = [{}]
+    ends, positions = [wal.stat().st_size], [0]
     for number in range(1, COMMITS + 1):
         state = dict(states[-1])
         more = [
