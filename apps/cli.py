@@ -16,6 +16,7 @@ from .hub.config_command import config, tell_mistakes
 from .hub.settings_mistakes import Mistakes
 from .hub.token_command import token
 from .serve import serve
+from .store_command import store
 
 __all__ = ["app", "main"]
 
@@ -28,10 +29,11 @@ app = typer.Typer(
 app.command()(serve)
 app.command()(connect)
 app.add_typer(config, name="config")
+app.add_typer(store, name="store")
 app.add_typer(token, name="token")
 
 
-_COMMANDS = ("config", "connect", "serve", "token")
+_COMMANDS = ("config", "connect", "serve", "store", "token")
 
 
 def _print_version(wanted: bool) -> None:

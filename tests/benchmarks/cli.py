@@ -7,7 +7,8 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from . import broadcast, churn, echo, halfopen, handshake, idle, memory, parse, topics
+from . import broadcast, churn, echo, halfopen, handshake, idle, memory, parse, store, topics
+from . import hub_fan_out, hub_idle, hub_memory, hub_other_topic
 from .servers import NotStartedError
 from .table import Row, render
 
@@ -29,6 +30,11 @@ _MEASURES = {
     "handshake": _Measure(handshake.measure, 15),
     "echo": _Measure(echo.measure, 15),
     "broadcast": _Measure(broadcast.measure, 5),
+    "hub": _Measure(hub_fan_out.measure, 7),
+    "hub-other-topic": _Measure(hub_other_topic.measure, 3),
+    "hub-memory": _Measure(lambda repeat, _: hub_memory.measure(repeat), 2),
+    "hub-idle": _Measure(lambda repeat, _: hub_idle.measure(repeat), 1),
+    "store": _Measure(store.measure, 5),
     "memory": _Measure(lambda repeat, _: memory.measure(repeat), 2),
     "idle": _Measure(lambda repeat, _: idle.measure(repeat), 1),
     "churn": _Measure(lambda repeat, _: churn.measure(repeat), 1),

@@ -8,7 +8,19 @@ from collections.abc import Callable
 
 import pytest
 
-from . import broadcast, churn, contenders, echo, halfopen, handshake, idle, memory, parse, topics
+from . import (
+    broadcast,
+    churn,
+    contenders,
+    echo,
+    halfopen,
+    handshake,
+    idle,
+    memory,
+    parse,
+    store,
+    topics,
+)
 from .cli import main
 from .contenders import Contender
 from .table import Goal, Row, percentile, render
@@ -25,6 +37,7 @@ MEASURES: dict[str, tuple[Callable[[], list[Row]], set[str]]] = {
     "handshake": (lambda: handshake.measure(1, 0.01, batch=20), SERVERS),
     "echo": (lambda: echo.measure(1, 0.05), SERVERS),
     "broadcast": (lambda: broadcast.measure(1, 0.02, receivers=20), OURS),
+    "store": (lambda: store.measure(1, 0.05), {"1 a commit", "50 a commit"}),
     "memory": (lambda: memory.measure(1, connections=200), SERVERS),
     "idle": (lambda: idle.measure(1, connections=50, interval=0.5), OURS),
     "churn": (lambda: churn.measure(1, cycles=200), OURS),

@@ -79,6 +79,7 @@ COMMANDS: dict[str, str] = {
         ),
         "tests/docs/test_configure.py::test_a_command_of_the_page",
     ),
+    "hubbub store check hub.db": "tests/apps/test_store.py::test_a_command_of_the_docs",
     "hubbub serve --help": "tests/docs/test_commands.py::test_the_command_that_helps",
     "python tests/conformance/run.py": (
         "tests/conformance/test_command.py::test_an_echo_server_passes"
