@@ -4,6 +4,7 @@ Sizes are bytes unless a field says otherwise; durations are seconds. `None` swi
 switched off.
 """
 
+from math import inf, nextafter
 from typing import Final
 
 import msgspec
@@ -166,6 +167,10 @@ _OPTIONAL = frozenset(
 )
 
 
+_ROUNDING: Final = 1e-6
+"""How much of a token may be missing: sums of floats are not exact."""
+
+
 class TokenBucket:
     """A budget that fills at `rate` a second up to `burst`; time is passed in."""
 
@@ -182,12 +187,15 @@ class TokenBucket:
         if now > self._at:
             self._tokens = min(self._burst, self._tokens + (now - self._at) * self._rate)
             self._at = now
-        if self._tokens < amount:
+        if self._tokens < amount - _ROUNDING:
             return False
         self._tokens -= amount
         return True
 
     def available_at(self, now: float) -> float:
-        """When one may be taken: `now`, if that is at once."""
+        """When `take` gives one: `now`, if that is at once."""
         have = self._tokens + max(0.0, now - self._at) * self._rate
-        return now if have >= 1.0 else now + (1.0 - have) / self._rate
+        if have >= 1.0 - _ROUNDING:
+            return now
+        # Later in any case, or who waits for it would wait in a circle.
+        return max(now + (1.0 - have) / self._rate, nextafter(now, inf))

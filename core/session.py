@@ -218,13 +218,11 @@ class Session:
     def handle_timeout(self, now: float) -> None:
         """Do what is due (see `Link`)."""
         self.ws.handle_timeout(now)
-        moments = self._moments
-        if moments:
-            for moment in sorted(moments):
-                at = moments.get(moment)
-                if at is not None and at <= now:
-                    del moments[moment]
-                    self._expire(moment, now)
+        for moment in sorted(self._moments or ()):
+            at = None if self._moments is None else self._moments.get(moment)
+            if at is not None and at <= now:
+                self.arm(moment, None)
+                self._expire(moment, now)
         self.work(now)
 
     # Link: bytes out, and what to do with the socket.
@@ -270,6 +268,7 @@ class Session:
             self.slow_told = False
         if self._answers_hold and outbox.answers_size <= self._limits.answers_size // 4:
             self._answers_hold = False
+            self._hold(now)
             self.work(now)
         else:
             self._note_time()
@@ -286,7 +285,8 @@ class Session:
     @property
     def unchanged(self) -> bool:
         """Whether nothing but bytes changed (see `Link`)."""
-        return self.ws.unchanged and self._close is None and not self._gone
+        # Taking answers may let it read on.
+        return self.ws.unchanged and not (self._close or self._gone or self._answers_hold)
 
     @property
     def wants_read(self) -> bool:
@@ -483,7 +483,7 @@ class Session:
         finally:
             self._working = False
         ws = self.ws
-        if ws.closed is not None or ws.state is State.CLOSED:
+        if ws.closed is not None or ws.end is End.CLOSE:
             self._end(now)
         if ws.end is End.CLOSE:
             self._go()
@@ -511,8 +511,6 @@ class Session:
     def _take(self, event: object, now: float) -> None:
         if isinstance(event, TextMessage):
             if self._reads:
-                if self._requests is not None:
-                    self._requests.take(now)
                 self._hub.text_received(self, event.data, now)
         elif isinstance(event, BinaryMessage):
             if self._reads:
@@ -529,19 +527,18 @@ class Session:
         return self.state is SessionState.OPEN or self.state is SessionState.IDENTIFYING
 
     def _within_rate(self, now: float) -> bool:
-        """Whether one more request may be taken. If not, nothing is read until it may."""
+        """Whether one more message may be taken, and take its place. If not, nothing is read until it may."""
         if not self._reads or not self.ws.has_event or self.ws.closed is not None:
             return True
         if self._requests is None:
             limits = self._limits
             self._requests = TokenBucket(limits.request_rate, limits.request_burst, now)
-        at = self._requests.available_at(now)
-        if at <= now:
+        if self._requests.take(now):
             if self._moments is not None and Moment.RESUME in self._moments:
                 self.arm(Moment.RESUME, None)
                 self._hold(now)
             return True
-        self.arm(Moment.RESUME, at)
+        self.arm(Moment.RESUME, self._requests.available_at(now))
         self._hold(now)
         return False
 

@@ -87,8 +87,7 @@ class Subscribing:
     def unsubscribe(self, session: Session, topics: Iterable[str], now: float) -> None:
         """Remove subscriptions, and what waits of them. Those that are none are passed over."""
         gone = [topic for topic in topics if topic in session.subscriptions]
-        for topic in gone:
-            self._remove(session, topic, now)
+        self._remove(session, gone, now)
         if gone and (session.outbox.size or session.behind):
             reached = self._reached(session)
             self._forget_places(session, gone, reached)
@@ -102,11 +101,7 @@ class Subscribing:
 
     def leave(self, session: Session, now: float) -> None:
         """Remove all subscriptions of a session that has left."""
-        topics = tuple(session.subscriptions)
-        for topic in topics:  # all of them first: it is not told of its own leaving
-            self._table.remove(session, topic)
-        for topic in topics:
-            self._remove(session, topic, now)
+        self._remove(session, tuple(session.subscriptions), now)
         self._feeding.drop(session, tuple(session.behind or ()))
 
     def _forget_places(
@@ -140,16 +135,18 @@ class Subscribing:
 
     # Inside.
 
-    def _remove(self, session: Session, topic: str, now: float) -> None:
-        watched = session.subscriptions.pop(topic, None)
-        if watched is None:
-            return  # named twice, or telling others of another one has ended the session
-        self._table.remove(session, topic)
-        if watched:
-            self._presence.unwatch(topic, session)
-        rule = self._rule_of_presence(topic)
-        if rule is not None and self._presence.leave(topic, session.user):
-            self._announce(rule, topic, session.user, False, now)
+    def _remove(self, session: Session, topics: Sequence[str], now: float) -> None:
+        for topic in topics:  # all of them first: what is told of one does not reach it by another
+            self._table.remove(session, topic)
+        for topic in topics:
+            watched = session.subscriptions.pop(topic, None)
+            if watched is None:
+                continue  # named twice, or telling others of another one has ended the session
+            if watched:
+                self._presence.unwatch(topic, session)
+            rule = self._rule_of_presence(topic)
+            if rule is not None and self._presence.leave(topic, session.user):
+                self._announce(rule, topic, session.user, False, now)
 
     def _rule_of_presence(self, topic: str) -> Rule | None:
         """The rule of a topic where who is subscribed is present; by a pattern nobody is."""

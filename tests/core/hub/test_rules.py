@@ -35,7 +35,28 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"max_message": -1}, "max_message=-1"),
     ({"max_message": 1.5}, "max_message=1.5"),
     ({"max_message": False}, "max_message=False"),
+    ({"history": 0}, "history=0: must be a whole number of at least 1"),
+    ({"history": True}, "history=True"),
+    ({"history": 1.0}, "history=1.0"),
+    ({"history_bytes": -5}, "history_bytes=-5"),
+    ({"history_bytes": "1 MiB"}, "history_bytes='1 MiB'"),
+    ({"history": 9, "history_seconds": 0}, "history_seconds=0: must be a number above 0"),
+    ({"history": 9, "history_seconds": float("inf")}, "history_seconds=inf"),
+    ({"history": 9, "history_seconds": float("nan")}, "history_seconds=nan"),
+    ({"history": 9, "history_seconds": True}, "history_seconds=True"),
+    ({"history": 9, "history_seconds": "60"}, "history_seconds='60'"),
+    ({"history_seconds": 60.0}, "history_seconds: say how much is kept"),
+    ({"history": 9, "durable": "yes"}, "durable='yes': must be true or false"),
+    ({"durable": True}, "durable: say how much is kept"),
 ]
+
+
+@pytest.mark.parametrize("field", ["history", "history_bytes"])
+def test_either_bound_makes_a_rule_keep_history(field: str) -> None:
+    """With one of them a topic is logged, and may have the others; without both it keeps nothing."""
+    rule = Rule(pattern="a", **{field: 1}, history_seconds=0.5, durable=True)
+    assert rule.logged
+    assert not Rule(pattern="a").logged
 
 
 @pytest.mark.parametrize(("fields", "words"), WRONG)
