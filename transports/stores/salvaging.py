@@ -171,18 +171,30 @@ class _Salvage:
         self._broken = True
 
     def _copy_records(self, logs: Mapping[str, Log]) -> None:
-        self._insert_records(self._rows(RECORDS))
-        if self._broken or not all(map(self._has_all, logs.values())):
+        damaged = self._insert_records(self._rows(RECORDS))
+        missing = sum(map(self._missing, logs.values()))
+        if self._broken or missing > damaged:  # else those that are missing are those damaged
             self._insert_records(carve(self._file, self._page_size))
 
-    def _has_all(self, log: Log) -> bool:
+    def _missing(self, log: Log) -> int:
         between = (log.topic, log.trimmed + 1, log.last)
         (count,) = self._fresh.execute(COUNT_BETWEEN, between).fetchone()
-        return bool(count == log.last - log.trimmed)
+        return log.last - log.trimmed - int(count)
 
-    def _insert_records(self, rows: Iterator[tuple[object, ...]]) -> None:
-        whole = (row for row in rows if record_of(row) is not None)
-        self._fresh.executemany(RECORDS.insert_once, whole)
+    def _insert_records(self, rows: Iterator[tuple[object, ...]]) -> int:
+        """Insert those that are whole, and return how many are not."""
+        damaged = 0
+
+        def whole() -> Iterator[tuple[object, ...]]:
+            nonlocal damaged
+            for row in rows:
+                if record_of(row) is None:
+                    damaged += 1
+                else:
+                    yield row
+
+        self._fresh.executemany(RECORDS.insert_once, whole())
+        return damaged
 
     def _copy_acknowledged(self) -> list[Damage]:
         lost = 0
