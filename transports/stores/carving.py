@@ -2,8 +2,8 @@
 
 A page that says where others are may be damaged while they are whole. SQLite then reaches none of them; but a
 record has a checksum, so it can be believed wherever it is found. Only records: they never change, so
-that an old copy on a page that is free now is as good as any. The format is that of SQLite's files,
-https://www.sqlite.org/fileformat2.html, sections 1.6 and 2.1.
+that an old copy on a page that is free now is as good as any. The format is in "Database File Format" of
+SQLite's documentation, sections 1.6 (pages), 2.1 (records).
 """
 
 import mmap
