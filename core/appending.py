@@ -74,6 +74,11 @@ class Appending:
         self._acknowledged[key] = acknowledged
         self._go_on(now)
 
+    def suspect(self, now: float) -> None:
+        """Something that was stored could not be read: have the store opened again."""
+        self._broken = True
+        self._go_on(now)
+
     def _go_on(self, now: float) -> None:
         if self._out:
             return

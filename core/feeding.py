@@ -141,7 +141,8 @@ class Feeding:
             acked = since
             self._note(session, topic, name, acked, log, now)
         else:
-            acked = min(known.offset, log.last)
+            # Behind a loss its offset may mean another publication, which it has not handled.
+            acked = log.kept_until(known.offset, known.epoch)
         self._consumers[session.user, name, topic] = session
         if session.behind is None:
             session.behind = {}
@@ -286,10 +287,13 @@ class Feeding:
             if not isinstance(outcome, Done):
                 reason = outcome.reason if isinstance(outcome, Failed) else "denied"
                 self._account.tell(RequestFailed(session.number, "read", reason))
+                self._appending.suspect(at)
                 session.arm(Moment.FEED, at + _RETRY)
                 return
-            records: Sequence[Record] = outcome.value
             log = self._logs.find(topic)
+            # The store may have more by now than was answered.
+            last = 0 if log is None else log.last
+            records: Sequence[Record] = [one for one in outcome.value if one.offset <= last]
             if not records:
                 # The store has trimmed, or lost, all that was asked for.
                 if log is not None:

@@ -173,6 +173,15 @@ class Log:
         """Whether all that came behind a position is kept, and nothing else would be sent as such."""
         return self.head("").recoverable(offset, epoch)
 
+    def kept_until(self, offset: int, epoch: str) -> int:
+        """The last offset, up to a position, up to which nothing has been replaced by something else."""
+        for known in self._epochs:
+            if known.epoch == epoch:
+                return min(offset, known.last)
+        if epoch == self.epoch:
+            return min(offset, self.last)
+        return min(offset, self.first - 1)
+
     def head(self, topic: str) -> Head:
         """Where it stands, as a store says it."""
         epochs = tuple(self._epochs)
