@@ -1,151 +1,250 @@
-"""`hubbub serve`: its options."""
+"""`hubbub serve`: its options, and which program they are for."""
 
+import os
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, TypeVar
 
 import typer
 
 from ..core.extensions import Deflate
 from ..core.forwarded import TrustedProxies
 from ..core.handshake import HEALTHZ, ServerOptions
-from ..core.limits import Limits
+from ..transports.server import BaseServer
+from ..transports.server_connection import Handler
+from ..transports.server_life import ServerLife
 from .chat import Chat, chat_routes
 from .echo import echo
-from .logs import LogFormat, set_up_logging
-from .options import MaxSize, PingInterval, limits_of
-from .serving import Binding, Program, Transport, run
+from .logs import set_up_logging
+from .options import limits_of
+from .serving import Binding, Service, connections, run, urls
+from .serving_options import (
+    HOST,
+    PORT,
+    Anonymous,
+    ApiKeyFile,
+    CloseTimeout,
+    Compression,
+    ConfigFile,
+    FastPath,
+    Heartbeat,
+    Host,
+    LogFormatOption,
+    LogLevel,
+    MaxConnections,
+    MaxFragments,
+    MaxMessage,
+    OpenTimeout,
+    Origin,
+    PingEvery,
+    PingTimeout,
+    Port,
+    TlsCert,
+    TlsKey,
+    TransportOption,
+    TrustedProxy,
+    Unix,
+    Uvloop,
+)
 
 __all__ = ["ProgramName", "serve"]
+
+S = TypeVar("S", bound=ServerLife)
 
 
 class ProgramName(StrEnum):
     """What `hubbub serve` can run."""
 
-    ECHO = "echo"
+    HUB = "hub"
+    NOTIFY = "notify"
     CHAT = "chat"
+    ECHO = "echo"
 
 
-_LIMITS = Limits()
-_HOST = "127.0.0.1"
-_PORT = 8765
-
-ProgramArgument = Annotated[ProgramName, typer.Argument(help="What to run.", show_default=False)]
-# None where it is left out, because a Unix socket has neither.
-Host = Annotated[str | None, typer.Option(help="Address to listen on.", show_default=_HOST)]
-Port = Annotated[
-    int | None,
-    typer.Option(
-        min=0,
-        max=65535,
-        help="Port to listen on; 0 picks a free one.",
-        show_default=str(_PORT),
-    ),
+ProgramArgument = Annotated[
+    ProgramName, typer.Argument(help="What to run.", show_default=ProgramName.HUB.value)
 ]
-Unix = Annotated[
-    str | None, typer.Option(metavar="PATH", help="Listen on a Unix socket there instead.")
-]
-TrustedProxy = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="CIDR",
-        help="Believe X-Forwarded-For from this address or network, or from 'unix' sockets. "
-        "May be repeated.",
-        show_default=False,
-    ),
-]
-TransportOption = Annotated[Transport, typer.Option(help="Event loop to run on.")]
-Uvloop = Annotated[
-    bool, typer.Option("--uvloop", help="Run asyncio on uvloop, if it is installed.")
-]
-TlsCert = Annotated[
-    str | None, typer.Option(metavar="FILE", help="Certificate chain (PEM): serve wss and https.")
-]
-TlsKey = Annotated[
-    str | None, typer.Option(metavar="FILE", help="Private key (PEM), if not in --tls-cert.")
-]
-PingTimeout = Annotated[
-    float,
-    typer.Option(metavar="SECONDS", help="Silence after a ping that ends a connection; 0: none."),
-]
-CloseTimeout = Annotated[
-    float, typer.Option(metavar="SECONDS", help="For a peer to answer our Close frame.")
-]
-OpenTimeout = Annotated[
-    float, typer.Option(metavar="SECONDS", help="For the opening handshake; 0 waits for ever.")
-]
-MaxFragments = Annotated[int, typer.Option(metavar="FRAMES", help="Most frames of one message.")]
-Compression = Annotated[
-    Literal["none", "deflate"], typer.Option(help="Offer permessage-deflate (RFC 7692).")
-]
-FastPath = Annotated[
-    bool,
-    typer.Option("--fast-path/--no-fast-path", help="Read simple frames without wsproto's parser."),
-]
-LogLevel = Annotated[
-    Literal["debug", "info", "warning", "error"], typer.Option(help="Least level that is logged.")
-]
-LogFormatOption = Annotated[LogFormat, typer.Option(help="Lines for people or for machines.")]
 
 
 def serve(
-    program: ProgramArgument,
+    program: ProgramArgument = ProgramName.HUB,
+    config: ConfigFile = None,
     host: Host = None,
     port: Port = None,
     unix: Unix = None,
+    anonymous: Anonymous = None,
+    origin: Origin = None,
     trusted_proxy: TrustedProxy = None,
-    transport: TransportOption = "asyncio",
-    uvloop: Uvloop = False,
+    api_key_file: ApiKeyFile = None,
     tls_cert: TlsCert = None,
     tls_key: TlsKey = None,
-    ping_interval: PingInterval = _LIMITS.ping_interval or 0,
-    ping_timeout: PingTimeout = _LIMITS.ping_timeout or 0,
-    close_timeout: CloseTimeout = _LIMITS.close_timeout,
-    open_timeout: OpenTimeout = _LIMITS.open_timeout or 0,
-    max_size: MaxSize = _LIMITS.max_size or 0,
-    max_fragments: MaxFragments = _LIMITS.max_fragments,
-    compression: Compression = "none",
+    transport: TransportOption = None,
+    uvloop: Uvloop = None,
+    max_connections: MaxConnections = None,
+    max_size: MaxMessage = None,
+    max_fragments: MaxFragments = None,
+    ping_interval: PingEvery = None,
+    ping_timeout: PingTimeout = None,
+    open_timeout: OpenTimeout = None,
+    close_timeout: CloseTimeout = None,
+    compression: Compression = None,
     fast_path: FastPath = True,
-    log_level: LogLevel = "info",
-    log_format: LogFormatOption = "text",
+    heartbeat: Heartbeat = None,
+    log_level: LogLevel = None,
+    log_format: LogFormatOption = None,
 ) -> None:
-    """Run a server until Ctrl-C: echo sends every message back, chat is a room with a page."""
-    set_up_logging(log_level, log_format)
-    limits = limits_of(
-        {
-            "ping_interval": ping_interval or None,
-            "ping_timeout": ping_timeout or None,
-            "close_timeout": close_timeout,
-            "open_timeout": open_timeout or None,
-            "max_size": max_size,
-            "max_fragments": max_fragments,
+    """Run a server until Ctrl-C.
+
+    The hub has topics, rooms and a page; hubbub.toml says the rest. `notify` is a hub with a heartbeat,
+    `chat` one room in plain text with a page, and `echo` sends every message back.
+    """
+    server: dict[str, object] = {
+        "host": host,
+        "port": port,
+        "unix": unix,
+        "tls_cert": tls_cert,
+        "tls_key": tls_key,
+        "transport": transport,
+        "uvloop": uvloop,
+        "compression": compression,
+        "trusted_proxies": trusted_proxy or None,
+    }
+    limits: dict[str, object] = {
+        "ping_interval": ping_interval,
+        "ping_timeout": ping_timeout,
+        "open_timeout": open_timeout,
+        "close_timeout": close_timeout,
+        "max_size": max_size,
+        "max_fragments": max_fragments,
+    }
+    if program is not ProgramName.NOTIFY:
+        _only_for("notify", program, {"heartbeat": heartbeat})
+    if program in (ProgramName.HUB, ProgramName.NOTIFY):
+        flags = {f"server.{name}": value for name, value in server.items()}
+        flags |= {f"limits.{name}": value for name, value in limits.items()}
+        flags |= {
+            "server.origins": _origins(origin),
+            "auth.anonymous": anonymous,
+            "limits.max_connections": max_connections,
+            "api.key_file": api_key_file,
+            "log.level": log_level,
+            "log.format": log_format,
         }
+        # Here, since the others don't need it.
+        from .hub.serve import serve_configured
+
+        serve_configured(
+            config,
+            os.environ,
+            flags,
+            fast_path=fast_path,
+            heartbeat=_heartbeat(heartbeat) if program is ProgramName.NOTIFY else None,
+        )
+        return
+    _only_for(
+        "hub",
+        program,
+        {
+            "config": config,
+            "anonymous": anonymous,
+            "origin": origin or None,
+            "api_key_file": api_key_file,
+            "max_connections": max_connections,
+        },
     )
+    set_up_logging(log_level or "info", log_format or "text")
+    made = limits_of(_given(limits))
     if unix is not None and (host is not None or port is not None):
         raise typer.BadParameter("--unix has no --host and no --port: leave them out")
-    if uvloop and transport != "asyncio":
-        raise typer.BadParameter(
-            f"--uvloop is a loop of asyncio: leave out --transport {transport}"
-        )
+    if uvloop and transport == "trio":
+        raise typer.BadParameter("--uvloop is a loop of asyncio: leave out --transport trio")
     chat = program is ProgramName.CHAT
     options = ServerOptions(
-        limits=limits,
+        limits=made,
         deflate=Deflate() if compression == "deflate" else None,
         routes=chat_routes() if chat else HEALTHZ,
         fast_path=fast_path,
     )
     binding = Binding(
-        host=host if host is not None else _HOST,
-        port=port if port is not None else _PORT,
+        host=host if host is not None else HOST,
+        port=port if port is not None else PORT,
         unix=unix,
-        trusted_proxies=_proxies(trusted_proxy or []),
         tls_cert=tls_cert,
         tls_key=tls_key,
-        transport=transport,
-        uvloop=uvloop,
+        transport=transport or "asyncio",
+        uvloop=bool(uvloop),
     )
-    run(
-        Program(name=program, handler=Chat() if chat else echo, options=options, page=chat), binding
-    )
+    handler = Chat() if chat else echo
+    run(_Simple(binding, program, handler, options, _proxies(trusted_proxy or []), page=chat))
+
+
+class _Simple(Service):
+    """A program that is one handler."""
+
+    def __init__(
+        self,
+        binding: Binding,
+        name: str,
+        handler: Handler,
+        options: ServerOptions,
+        trusted_proxies: Sequence[str],
+        *,
+        page: bool,
+    ) -> None:
+        super().__init__(binding)
+        self._name = name
+        self._handler = handler
+        self._options = options
+        self._trusted_proxies = tuple(trusted_proxies)
+        self._page = page
+
+    def make(self, serve: Callable[..., S], serve_hub: Callable[..., S]) -> S:  # noqa: ARG002 - the shape is Service's
+        return serve(
+            self._handler,
+            options=self._options,
+            trusted_proxies=self._trusted_proxies,
+            **self.binding.keywords(),
+        )
+
+    def lines(self, server: ServerLife) -> list[str]:
+        url = urls(self.binding, server, "http" if self._page else "ws")[0]
+        return [f"hubbub {self._name} listens on {url}"]
+
+    def stopping(self, server: ServerLife) -> str:
+        assert isinstance(server, BaseServer)
+        return f"closing {connections(len(server.connections))}"
+
+
+def _given(limits: Mapping[str, object]) -> dict[str, object]:
+    """Limits that were given. Where 0 switches one off it is None."""
+    optional = {"ping_interval", "ping_timeout", "open_timeout"}
+    return {
+        name: None if name in optional and not value else value
+        for name, value in limits.items()
+        if value is not None
+    }
+
+
+def _only_for(program: str, asked: ProgramName, options: Mapping[str, object]) -> None:
+    """Refuse options that the program does not have: who gives one expects that it does something."""
+    for name, value in options.items():
+        if value is not None:
+            option = name.replace("_", "-")
+            raise typer.BadParameter(f"--{option} is for {program}: leave it out for {asked}")
+
+
+def _origins(given: list[str] | None) -> object:
+    """What the settings call it."""
+    if given in (["any"], ["same-host"]):
+        return given[0]
+    return given or None
+
+
+def _heartbeat(given: float | None) -> float:
+    seconds = 30.0 if given is None else given
+    if not 0 < seconds < float("inf"):
+        raise typer.BadParameter(f"--heartbeat={seconds:g}: must be a number above 0")
+    return seconds
 
 
 def _proxies(entries: list[str]) -> list[str]:

@@ -1,14 +1,22 @@
 """Serving on asyncio, and on uvloop."""
 
 import asyncio
-import os
 import signal
 from collections.abc import Callable
-from typing import Any
 
-from ..transports.asyncio import serve
+from ..transports.asyncio import serve, serve_hub
+from ..transports.asyncio.server_life import AsyncioServerLife
 from .failure import Failure
-from .serving import Binding, Program, announce, cannot_listen, stopping
+from .serving import (
+    Binding,
+    Service,
+    accompany,
+    announce,
+    cannot_listen,
+    stop,
+    stop_at_once,
+    stopped,
+)
 
 __all__ = ["run_on_asyncio"]
 
@@ -24,22 +32,28 @@ def _loop_factory(binding: Binding) -> Callable[[], asyncio.AbstractEventLoop] |
     return factory
 
 
-def run_on_asyncio(program: Program, binding: Binding, keywords: dict[str, Any]) -> None:
-    """See `run`; the keywords are those of `serve`."""
+def run_on_asyncio(service: Service) -> None:
+    """See `run`."""
 
     async def main() -> None:
         try:
-            server = await serve(program.handler, **keywords)
+            server: AsyncioServerLife = await service.make(serve, serve_hub)
         except (OSError, UnicodeError) as error:
-            raise cannot_listen(binding, error) from error
-        # Before the line: who reads it may send a signal at once.
+            raise cannot_listen(service.binding, error) from error
+        # Before the lines: who reads them may send a signal at once.
         asked = _signalled()
-        announce(program, binding, server)
+        announce(service, server)
+        companions = [
+            asyncio.create_task(accompany(one, asyncio.sleep)) for one in service.companions(server)
+        ]
         await asked.wait()
-        stopping(server)
+        stop(service, server)
         await server.wait_closed()
+        stopped()
+        for task in companions:
+            task.cancel()
 
-    with asyncio.Runner(loop_factory=_loop_factory(binding)) as runner:
+    with asyncio.Runner(loop_factory=_loop_factory(service.binding)) as runner:
         runner.run(main())
 
 
@@ -50,7 +64,7 @@ def _signalled() -> asyncio.Event:
 
     def on_signal() -> None:
         if asked.is_set():
-            os._exit(1)  # asked twice: nothing that still hangs may keep us
+            stop_at_once()
         asked.set()
 
     for number in (signal.SIGINT, signal.SIGTERM):

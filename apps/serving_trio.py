@@ -1,36 +1,39 @@
 """Serving on trio."""
 
-import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
-from typing import Any
 
 import trio
 
-from ..transports.trio import serve
-from .serving import Binding, Program, announce, cannot_listen, stopping
+from ..transports.trio import serve, serve_hub
+from ..transports.trio.server_life import TrioServerLife
+from .serving import Service, accompany, announce, cannot_listen, stop, stop_at_once, stopped
 
 __all__ = ["run_on_trio"]
 
 
-def run_on_trio(program: Program, binding: Binding, keywords: dict[str, Any]) -> None:
-    """See `run`; the keywords are those of `serve`."""
+def run_on_trio(service: Service) -> None:
+    """See `run`."""
 
     async def main() -> None:
         async with AsyncExitStack() as stack:
             try:
-                server = await stack.enter_async_context(serve(program.handler, **keywords))
+                server: TrioServerLife = service.make(serve, serve_hub)
+                await stack.enter_async_context(server)
             except (OSError, UnicodeError) as error:
-                raise cannot_listen(binding, error) from error
-            # Before the line: who reads it may send a signal at once.
+                raise cannot_listen(service.binding, error) from error
+            # Before the lines: who reads them may send a signal at once.
             signals = stack.enter_context(trio.open_signal_receiver(signal.SIGINT, signal.SIGTERM))
-            announce(program, binding, server)
-            await anext(signals)
-            stopping(server)
+            announce(service, server)
             async with trio.open_nursery() as nursery:
+                for one in service.companions(server):
+                    nursery.start_soon(accompany, one, trio.sleep)
+                await anext(signals)
+                stop(service, server)
                 nursery.start_soon(_end_at_next, signals)
                 await server.wait_closed()
+                stopped()
                 nursery.cancel_scope.cancel()
 
     trio.run(main)
@@ -38,4 +41,4 @@ def run_on_trio(program: Program, binding: Binding, keywords: dict[str, Any]) ->
 
 async def _end_at_next(signals: AsyncIterator[int]) -> None:
     await anext(signals)
-    os._exit(1)  # asked twice: nothing that still hangs may keep us
+    stop_at_once()

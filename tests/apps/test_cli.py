@@ -259,7 +259,6 @@ def _said_no(answer: subprocess.CompletedProcess[str], code: int, *words: str) -
     ("arguments", "word"),
     [
         (["nonsense"], "nonsense"),
-        (["serve"], "echo, chat"),
         (["serve", "nonsense"], "nonsense"),
         (["serve", "echo", "chat"], "chat"),
         (["serve", "echo", "--nonsense"], "--nonsense"),
