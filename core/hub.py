@@ -36,7 +36,15 @@ from .forwarded import PeerAddress
 from .frames import CloseCode
 from .http import Response, text_response
 from .hub_config import HubConfig
-from .hub_events import Counters, HubEvent, Left, RequestFailed, StoreFailed, StoreReopened
+from .hub_events import (
+    Counters,
+    HubEvent,
+    Left,
+    RequestFailed,
+    StoreDamaged,
+    StoreFailed,
+    StoreReopened,
+)
 from .idempotency import KnownKeys
 from .logs import Logs
 from .messages import ErrorCode, Published
@@ -442,11 +450,15 @@ class Hub:
         for topic, head in heads.topics.items():
             self._keys.load(topic, head.keys)
         self._acknowledgements.load(heads.acknowledged)
+        for damage in heads.damages:
+            self.account.counters.store_damages += 1
+            self.account.tell(StoreDamaged(damage))
 
     def _placed(self, publication: Publication, now: float) -> None:
         self._placing.placed(publication, now)
 
     def _store_failed(self, reason: str) -> None:
+        self.account.counters.store_failures += 1
         self.account.tell(StoreFailed(reason))
 
     def _store_reopened(self, heads: Heads) -> None:

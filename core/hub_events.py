@@ -5,6 +5,8 @@ Texts that a peer chose, such as names, are as it sent them: escape them before 
 
 import msgspec
 
+from .records import Damage
+
 __all__ = [
     "AuthFailed",
     "Counters",
@@ -13,6 +15,7 @@ __all__ = [
     "Left",
     "RequestFailed",
     "Slow",
+    "StoreDamaged",
     "StoreFailed",
     "StoreReopened",
     "TurnedAway",
@@ -82,6 +85,12 @@ class StoreFailed(msgspec.Struct, frozen=True):
     reason: str
 
 
+class StoreDamaged(msgspec.Struct, frozen=True):
+    """The store found something broken when it was opened, and has lost it."""
+
+    damage: Damage
+
+
 class StoreReopened(msgspec.Struct, frozen=True):
     """The store works again."""
 
@@ -89,7 +98,15 @@ class StoreReopened(msgspec.Struct, frozen=True):
 
 
 HubEvent = (
-    Joined | Left | AuthFailed | TurnedAway | Slow | RequestFailed | StoreFailed | StoreReopened
+    Joined
+    | Left
+    | AuthFailed
+    | TurnedAway
+    | Slow
+    | RequestFailed
+    | StoreDamaged
+    | StoreFailed
+    | StoreReopened
 )
 
 
@@ -124,5 +141,9 @@ class Counters(msgspec.Struct):
     unsent: int = 0
     """Publications that waited for a session when it ended for another reason."""
     hook_failures: int = 0
+    store_failures: int = 0
+    """Times that the store could not do what was asked."""
+    store_damages: int = 0
+    """Logs that end earlier than they did, because the store found records broken, and other damage."""
     events_dropped: int = 0
     """Events that nobody took in time."""

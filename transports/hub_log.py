@@ -10,13 +10,13 @@ from ..core.hub_events import (
     Left,
     RequestFailed,
     Slow,
+    StoreDamaged,
     StoreFailed,
     StoreReopened,
     TurnedAway,
 )
-from ..core.records import Damage
 
-__all__ = ["log_damage", "log_event", "one_line"]
+__all__ = ["log_event", "one_line"]
 
 _LONGEST: Final = 200
 """Characters of a text that somebody else chose."""
@@ -43,18 +43,10 @@ def log_event(logger: "logging.Logger | logging.LoggerAdapter[Any]", event: HubE
             # A function that failed has a line of its own, with more in it.
             level = logging.DEBUG if event.reason.startswith("raised ") else logging.WARNING
             logger.log(level, "%s", _line(event))
-        case StoreFailed():
+        case StoreFailed() | StoreDamaged():
             logger.error("%s", _line(event))
         case _:
             logger.warning("%s", _line(event))
-
-
-def log_damage(logger: "logging.Logger | logging.LoggerAdapter[Any]", damage: Damage) -> None:
-    """Write one line about what a store found broken when it was opened."""
-    topic = "" if damage.topic is None else f" on {one_line(damage.topic)}"
-    end = "" if damage.last is None else f"; it now ends at {damage.last}"
-    lost = "" if damage.lost is None else f"; {damage.lost} publications are lost"
-    logger.error("the store is damaged%s: %s%s%s", topic, one_line(damage.reason), end, lost)
 
 
 def _line(event: HubEvent) -> str:
@@ -82,6 +74,12 @@ def _line(event: HubEvent) -> str:
             )
         case StoreFailed():
             return f"the store failed, and durable topics wait for it: {one_line(event.reason)}"
+        case StoreDamaged():
+            damage = event.damage
+            topic = "" if damage.topic is None else f" on {one_line(damage.topic)}"
+            end = "" if damage.last is None else f"; it now ends at {damage.last}"
+            lost = "" if damage.lost is None else f"; {damage.lost} publications are lost"
+            return f"the store is damaged{topic}: {one_line(damage.reason)}{end}{lost}"
         case StoreReopened():
             return f"the store works again, with {event.topics} topics"
 

@@ -27,7 +27,7 @@ from .hooks import Hooks
 from .hub_commands import HubCommands
 from .hub_effects import AnswerHttp, Authenticator, Effects
 from .hub_link import HubPulse, SessionLink
-from .hub_log import log_damage, log_event
+from .hub_log import log_event
 from .listening import Place
 from .server_life import TASKS_END
 from .stores.protocol import Store
@@ -146,8 +146,6 @@ class BaseHubServer(HubCommands):
         except BaseException:
             await self._finish(self._store.close)
             raise
-        for damage in self._heads.damages:
-            log_damage(self.logger, damage)
 
     def _started(self, driver: Driver) -> None:
         now = driver.now()

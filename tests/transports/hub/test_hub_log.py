@@ -15,12 +15,13 @@ from hubbub.core.hub_events import (
     Left,
     RequestFailed,
     Slow,
+    StoreDamaged,
     StoreFailed,
     StoreReopened,
     TurnedAway,
 )
 from hubbub.core.records import Damage
-from hubbub.transports.hub_log import log_damage, log_event, one_line
+from hubbub.transports.hub_log import log_event, one_line
 from support.hub_peers import hub, named, peer, until_left
 from support.net import Net
 
@@ -91,8 +92,8 @@ def test_lines(caplog: pytest.LogCaptureFixture, event: HubEvent, level: int, li
 
 def test_damage(caplog: pytest.LogCaptureFixture) -> None:
     """A line says where it is and what is lost, as far as that is known."""
-    log_damage(logger, Damage("a record is damaged", "alerts", 3, 2))
-    log_damage(logger, Damage("positions are lost"))
+    log_event(logger, StoreDamaged(Damage("a record is damaged", "alerts", 3, 2)))
+    log_event(logger, StoreDamaged(Damage("positions are lost")))
     first, second = (record.getMessage() for record in caplog.records)
     assert first == (
         "the store is damaged on alerts: a record is damaged; it now ends at 3; "
