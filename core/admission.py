@@ -117,7 +117,13 @@ class Admission:
             )
         else:
             grant = self._config.anonymous.grant(self._registry.guest_name(self._reserved))
-            self._let_in(session, grant, now, then=lambda at: self.handle(session, request, at))
+            self._let_in(
+                session,
+                grant,
+                request.id,
+                now,
+                then=lambda at: self.handle(session, request, at),
+            )
 
     def too_late(self, session: Session, now: float) -> None:
         """No credentials came in time."""
@@ -140,7 +146,9 @@ class Admission:
             )
             return
         grant = anonymous.grant(name)
-        self._let_in(session, grant, now, then=lambda at: self._welcome(session, request_id, at))
+        self._let_in(
+            session, grant, request_id, now, then=lambda at: self._welcome(session, request_id, at)
+        )
 
     def _reserved(self, name: str) -> bool:
         auth = self._config.auth
@@ -152,11 +160,12 @@ class Admission:
         self, session: Session, token: str, request_id: RequestId, now: float
     ) -> None:
         def let_in(grant: Grant, at: float) -> None:
-            for namesake in self._registry.namesakes(grant.user):
-                # Whoever proves the name has it; somebody else must not go on speaking under it.
-                namesake.fail(CloseCode.DISCONNECTED, "the name belongs to another user", at)
             self._let_in(
-                session, grant, at, then=lambda moment: self._welcome(session, request_id, moment)
+                session,
+                grant,
+                request_id,
+                at,
+                then=lambda moment: self._welcome(session, request_id, moment),
             )
 
         def refused(why: str, at: float) -> None:
@@ -241,10 +250,15 @@ class Admission:
     # Letting in.
 
     def _let_in(
-        self, session: Session, grant: Grant, now: float, then: Callable[[float], None]
+        self,
+        session: Session,
+        grant: Grant,
+        request_id: RequestId,
+        now: float,
+        then: Callable[[float], None],
     ) -> None:
         """Ask the hook, if there is one; then let the peer in, and do what was to be done then."""
-        if len(self._registry.of(grant.user)) >= self._limits.max_connections_per_user:
+        if self._has_enough(grant):
             self._turn_away(session, "max_connections_per_user", now)
             return
         hook = self._asking.hook(HookKind.CONNECT)
@@ -256,22 +270,38 @@ class Admission:
         def answered(outcome: Outcome, at: float) -> None:
             match outcome:
                 case Done():
+                    # Others may have come while the hook was asked.
                     if grant.anonymous and self._registry.has_name(grant.user):
-                        # Somebody took it while the hook was asked.
                         self._replies.refuse(
-                            session, None, ErrorCode.NAME_TAKEN, "choose another name", at
+                            session, request_id, ErrorCode.NAME_TAKEN, "choose another name", at
                         )
-                        return
-                    self._admit(session, grant, at)
-                    then(at)
+                    elif self._has_enough(grant):
+                        self._turn_away(session, "max_connections_per_user", at)
+                    else:
+                        self._admit(session, grant, at)
+                        then(at)
                 case Denied(_, message):
-                    self._refuse(session, None, message, "refused by the hook", at)
+                    self._refuse(session, request_id, message, "refused by the hook", at)
                 case Failed():
                     session.fail(CloseCode.INTERNAL_ERROR, "internal error", at)
 
         self._asking.run_hook(session, HookKind.CONNECT, hook, answered, now, grant=grant)
 
+    def _has_enough(self, grant: Grant) -> bool:
+        """Whether the user has all sessions that one may have. A namesake, who will be closed, is another."""
+        sessions = self._registry.of(grant.user)
+        if len(sessions) < self._limits.max_connections_per_user:
+            return False
+        own = sum(
+            one.grant is not None and one.grant.anonymous == grant.anonymous for one in sessions
+        )
+        return own >= self._limits.max_connections_per_user
+
     def _admit(self, session: Session, grant: Grant, now: float) -> None:
+        if not grant.anonymous:
+            for namesake in self._registry.namesakes(grant.user):
+                # Whoever proves the name has it; somebody else must not go on speaking under it.
+                namesake.fail(CloseCode.DISCONNECTED, "the name belongs to another user", now)
         session.grant = grant
         session.step(SessionStep.ADMIT)
         self._registry.admit(session)
