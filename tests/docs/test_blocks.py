@@ -44,6 +44,11 @@ COMMANDS: dict[str, str] = {
     ),
     **dict.fromkeys(
         (
+            "hubbub serve",
+            "hubbub serve notify",
+            "hubbub serve --config hubbub.toml --log-format json",
+            "hubbub serve --host 0.0.0.0 --anonymous --origin https://example.org",
+            "hubbub serve --unix hub.sock --trusted-proxy unix --transport trio",
             "hubbub serve echo",
             "hubbub serve chat --port 8765",
             "hubbub serve chat --host 0.0.0.0 --port 8765",
@@ -80,6 +85,23 @@ COMMANDS: dict[str, str] = {
         "tests/docs/test_configure.py::test_a_command_of_the_page",
     ),
     "hubbub store check hub.db": "tests/apps/test_store.py::test_a_command_of_the_docs",
+    **dict.fromkeys(
+        ("head -c 32 /dev/urandom | base64 > api.key", "hubbub serve --api-key-file api.key"),
+        "tests/docs/test_http_api.py::test_the_key_of_the_page",
+    ),
+    **dict.fromkeys(
+        (
+            'curl -H "Authorization: Bearer $KEY" --json \'{"topic": "alerts.fire", "message": {"floor": 3}}\' localhost:8765/api/publish',
+            'curl -H "Authorization: Bearer $KEY" --json \'{"topic": "kept.news", "message": "hello", "idempotency_key": "n1"}\' localhost:8765/api/publish',
+            'curl -H "Authorization: Bearer $KEY" --json \'{"user": "ann", "reason": "see your mail"}\' localhost:8765/api/disconnect',
+            'curl -H "Authorization: Bearer $KEY" --json \'{"user": "bob", "pattern": "alerts.>"}\' localhost:8765/api/revoke',
+            "curl -H \"Authorization: Bearer $KEY\" 'localhost:8765/api/topics?prefix=alerts.&limit=10'",
+            "curl -H \"Authorization: Bearer $KEY\" 'localhost:8765/api/connections?limit=1'",
+            'curl -H "Authorization: Bearer $KEY" --json \'{"topic": "two words", "message": 1}\' localhost:8765/api/publish',
+            "curl localhost:8765/api/topics",
+        ),
+        "tests/docs/test_http_api.py::test_an_example",
+    ),
     "hubbub serve --help": "tests/docs/test_commands.py::test_the_command_that_helps",
     "python tests/conformance/run.py": (
         "tests/conformance/test_command.py::test_an_echo_server_passes"
