@@ -128,16 +128,17 @@ class Session:
         "address",
         "behind",
         "carrier",
-        "dirty",
         "grant",
         "hungry",
         "number",
         "outbox",
         "peer",
+        "plain",
         "since",
         "slow_told",
         "state",
         "subscriptions",
+        "told",
         "waiting_for",
         "ws",
     )
@@ -171,8 +172,11 @@ class Session:
         """The effect whose outcome it waits for."""
         self.slow_told = False
         """Whether it was told of that it does not keep up, since it last did."""
-        self.dirty = True
-        """Whether the adapter has something to do (see `Link`), and knows it from the hub."""
+        self.plain = False
+        """Whether frames leave as they are, without compression, and without TLS; see `Crowd.take`."""
+        self.told = True
+        """Whether the adapter knows from the hub that it has something to do. While it does not, nothing
+        waits but publications of the normal lane."""
         self._close: tuple[int, str] | None = None
         self._moments: dict[Moment, float] | None = None
         self._at: float | None = None
@@ -193,6 +197,8 @@ class Session:
     def receive_data(self, data: bytes, now: float) -> None:
         """Bytes arrived (see `Link`)."""
         self._account.counters.bytes_in += len(data)
+        # These bytes may end the connection. How they were cut decides nothing: what came before is answered.
+        self.ws.answers_wait = self.outbox.answers is not None
         self.ws.receive_data(data, now)
         self.work(now)
 
@@ -239,7 +245,7 @@ class Session:
             and not self.hungry
         ):
             # Nothing but publications, and all may leave: what a fan-out does to most sessions.
-            self.dirty = False
+            self.told = False
             if not size:
                 return []
             frames = outbox.take_all()
@@ -279,8 +285,13 @@ class Session:
         if ws.end is End.CLOSE:
             self._go()
         # Who gets nothing does not come again by itself, and must be told of what comes next.
-        self.dirty = bool(taken) and self.wants_write
+        self.told = bool(taken) and self.wants_write
         return taken
+
+    @property
+    def dirty(self) -> bool:
+        """Whether the adapter has something to do (see `Link`)."""
+        return self.told or bool(self.outbox.normal)
 
     @property
     def unchanged(self) -> bool:
@@ -336,6 +347,7 @@ class Session:
             return False
         if self.ws.compressed:
             self.outbox.compress = self.ws.frame_of
+            self.plain = False
         self.step(SessionStep.OPENED)
         return True
 
@@ -410,8 +422,8 @@ class Session:
 
     def mark(self) -> None:
         """Have the adapter look."""
-        if not self.dirty:
-            self.dirty = True
+        if not self.told:
+            self.told = True
             self._hub.mark(self)
 
     def ask_http(self, effect: int) -> None:
@@ -609,7 +621,7 @@ class Session:
 
     def _insist(self) -> None:
         """Have the adapter look, though it may know already of bytes that its socket does not take."""
-        self.dirty = True
+        self.told = True
         self._hub.mark(self)
 
     def _note_time(self) -> None:

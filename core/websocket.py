@@ -75,6 +75,7 @@ class WebSocket:
         "_timers",
         "_unanswered",
         "_write_limit",
+        "answers_wait",
         "dirty",
         "unchanged",
     )
@@ -99,6 +100,8 @@ class WebSocket:
         self._eof = False
         self._held = False
         self._unanswered = False
+        self.answers_wait = False
+        """Set it while answers wait in a queue outside: a Close frame that is due waits for them."""
         self.dirty = True
         """Whether the adapter has something to do (see `Link`)."""
         self.unchanged = False
@@ -606,7 +609,7 @@ class WebSocket:
         self._receiver = None
         self._inbox.held = False
         self._keep_only_write_timer()
-        if self._inbox.messages:
+        if self._inbox.messages or self.answers_wait:
             self._arm(Timer.ANSWER, self._options.limits.answer_timeout)
         else:
             self._answer()
