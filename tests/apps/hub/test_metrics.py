@@ -86,7 +86,12 @@ def test_both_forms(metrics: Metrics) -> None:
 
 def test_a_page_without_a_hub() -> None:
     """Before there is one, the process is told of."""
-    assert "process_open_fds" in _page(Metrics())
+    figures = _page(Metrics())
+    assert 0 < figures["process_cpu_seconds_total"] < 1000
+    assert figures["process_max_fds"] >= 256
+    assert 2**20 < figures["process_resident_memory_bytes"] < 2**32
+    assert abs(figures["process_start_time_seconds"] - time.time()) < 60
+    assert not [name for name in figures if name.startswith("hubbub_sessions")]
 
 
 def test_a_histogram() -> None:
