@@ -14,12 +14,14 @@ class Account:
         max_events: events that may wait; beyond it the oldest is dropped and counted.
     """
 
-    __slots__ = ("_events", "_max_events", "counters", "waiting")
+    __slots__ = ("_events", "_max_events", "counters", "stalled", "waiting")
 
     def __init__(self, max_events: int) -> None:
         self.counters = Counters()
         self.waiting = 0
-        """Bytes that wait in all outboxes."""
+        """What waits in all outboxes."""
+        self.stalled = 0
+        """What waits there of sessions whose sockets had no room for it."""
         self._events: list[HubEvent] = []
         self._max_events = max_events
 

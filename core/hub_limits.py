@@ -111,7 +111,8 @@ class HubLimits(Limits, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Members that an answer about presence names; the count is always right."""
 
     total_outbox_size: int = 256 * 2**20
-    """What waits for all sessions together. Above it the fullest outboxes count as at their bound."""
+    """What waits for all sessions together whose sockets don't take it. Above it such a session may have
+    an equal share of this waiting, and with more counts as at its bound."""
 
     max_events: int = 10_000
     """Events of the hub that wait to be taken; older ones are dropped and counted."""

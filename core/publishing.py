@@ -130,12 +130,13 @@ class Publishing:
         account.counters.deliveries += len(receivers)
         if publication.offset:
             self._queue_logged(publication, receivers, now)
-        elif publication.lane != 1 or account.waiting > self._limits.total_outbox_size:
+        elif publication.lane != 1 or account.stalled > self._limits.total_outbox_size:
             self._queue_by_rule(publication, receivers)
         else:
             self._queue(publication, receivers)
         while self._failing and self._depth == 1:
             session, _ = self._failing.popitem()
+            account.counters.dropped_disconnect += len(session.outbox)
             session.fail(CloseCode.TOO_SLOW, "too slow", now)
         self._depth -= 1
 
@@ -165,13 +166,14 @@ class Publishing:
         """The same for a topic with history: who does not keep up reads it from the log instead."""
         topic = publication.topic
         assert topic is not None
-        limit = self._limit()
+        share = self._share()
         for session in receivers:
             cursor = None if session.behind is None else session.behind.get(topic)
             if cursor is not None:
                 if cursor.consumer is not None:
                     session.arm(Moment.FEED, now)
                 continue
+            limit = share if session.stalled else self._limits.outbox_size
             if session.outbox.size + publication.cost > limit or not session.push(publication):
                 self._tell_slow(session, topic, "behind")
                 if session.behind is None:
@@ -180,25 +182,32 @@ class Publishing:
                 session.hungry = True
                 session.mark()
 
-    def _limit(self) -> int:
-        """How much an outbox may hold now."""
-        if self._account.waiting > self._limits.total_outbox_size:
+    def _share(self) -> int:
+        """How much an outbox may hold now whose socket does not take it.
+
+        All others may hold what a burst brings: it leaves at the end of the turn.
+        """
+        limits = self._limits
+        if self._account.stalled > limits.total_outbox_size:
             # Some outbox holds more than its share, or the sum would be within the limit.
-            return self._limits.total_outbox_size // max(1, len(self._registry.admitted))
-        return self._limits.outbox_size
+            share = limits.total_outbox_size // max(1, len(self._registry.admitted))
+            return min(limits.outbox_size, share)  # sessions that leave have outboxes too
+        return limits.outbox_size
 
     def _queue_by_rule(self, publication: Publication, receivers: Collection[Session]) -> None:
         """The same, where all outboxes together are too full, or the topic has a lane of its own."""
-        limit = self._limit()
+        share = self._share()
         for session in receivers:
+            limit = share if session.stalled else self._limits.outbox_size
             if session.outbox.size + publication.cost > limit or not session.push(publication):
                 self._overflow(session, publication, limit)
 
     def _overflow(self, session: Session, publication: Publication, limit: int) -> None:
         """A publication does not fit: do what the topic's rule says, and say so once."""
-        if session in self._failing:
-            return
         counters = self._account.counters
+        if session in self._failing:
+            counters.dropped_disconnect += 1
+            return
         topic = publication.topic
         policy = publication.slow if topic is not None else "disconnect"
         if topic is not None and self.rules.of(topic).logged:
@@ -218,7 +227,7 @@ class Publishing:
                 else:
                     counters.dropped_oldest += lost
                 return
-        counters.dropped_disconnect += len(outbox) + 1
+        counters.dropped_disconnect += 1
         self._failing[session] = None
 
     def _tell_slow(self, session: Session, topic: str | None, policy: str) -> None:

@@ -136,6 +136,7 @@ class Session:
         "plain",
         "since",
         "slow_told",
+        "stalled",
         "state",
         "subscriptions",
         "told",
@@ -170,6 +171,8 @@ class Session:
         self.outbox = Outbox(hub.limits.outbox_size)
         self.waiting_for: int | None = None
         """The effect whose outcome it waits for."""
+        self.stalled = 0
+        """What waited when the adapter looked last, and its socket had no room for it."""
         self.slow_told = False
         """Whether it was told of that it does not keep up, since it last did."""
         self.plain = False
@@ -215,6 +218,7 @@ class Session:
     def write_blocked(self, now: float) -> None:
         """The socket took only a part (see `Link`)."""
         self.ws.write_blocked(now)
+        self._note_stalled()
         self._note_time()
 
     def next_timeout(self) -> float | None:
@@ -223,6 +227,8 @@ class Session:
 
     def handle_timeout(self, now: float) -> None:
         """Do what is due (see `Link`)."""
+        if self.told:  # else nobody has looked whether its socket takes what waits
+            self._note_stalled()
         self.ws.handle_timeout(now)
         for moment in sorted(self._moments or ()):
             at = None if self._moments is None else self._moments.get(moment)
@@ -254,6 +260,8 @@ class Session:
             counters.messages_out += len(frames)
             counters.bytes_out += sum(map(len, frames))
             self.slow_told = False
+            if self.stalled:
+                self._note_stalled()
             return frames
         return self._data_to_send(now, max_bytes)
 
@@ -270,6 +278,7 @@ class Session:
             self._account.counters.messages_out += len(frames)
             taken += frames
         self._account.counters.bytes_out += sum(map(len, taken))
+        self._note_stalled()
         if not outbox.size:
             self.slow_told = False
         if self._answers_hold and outbox.answers_size <= self._limits.answers_size // 4:
@@ -418,6 +427,8 @@ class Session:
         before = self.outbox.size
         count = self.outbox.discard(gone)
         self._account.waiting -= before - self.outbox.size
+        if self.stalled:
+            self._note_stalled()
         return count
 
     def mark(self) -> None:
@@ -610,7 +621,14 @@ class Session:
 
     def _throw_away(self) -> int:
         self._account.waiting -= self.outbox.size
-        return self.outbox.clear()
+        count = self.outbox.clear()
+        self._note_stalled()
+        return count
+
+    def _note_stalled(self) -> None:
+        """The adapter looks: what waits now is more than the socket takes."""
+        self._account.stalled += self.outbox.size - self.stalled
+        self.stalled = self.outbox.size
 
     def _go(self) -> None:
         if not self._gone and self.state is SessionState.OVER:
