@@ -7,6 +7,7 @@ import json
 import pytest
 
 from support.chromium import Page, browsing
+from support.contrast import least_contrast
 from support.programs import Program, running, serving
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -125,38 +126,6 @@ async def test_it_fits(width: int) -> None:
         assert reached >= {"text", "send", "log"}
 
 
-CONTRAST = """
-(() => {
-  const pixel = document.createElement("canvas").getContext("2d", {willReadFrequently: true});
-  const parse = color => {
-    pixel.clearRect(0, 0, 1, 1);
-    pixel.fillStyle = color;
-    pixel.fillRect(0, 0, 1, 1);
-    return [...pixel.getImageData(0, 0, 1, 1).data];
-  };
-  const light = ([r, g, b]) => [r, g, b].map(c => c / 255)
-    .map(c => c <= .04045 ? c / 12.92 : ((c + .055) / 1.055) ** 2.4)
-    .reduce((sum, c, i) => sum + c * [.2126, .7152, .0722][i], 0);
-  const behind = element => {
-    for (let at = element; at; at = at.parentElement) {
-      const color = parse(getComputedStyle(at).backgroundColor);
-      if (color[3] === 255) return color;
-    }
-    return [255, 255, 255];
-  };
-  return Math.min(...[...document.querySelectorAll("h1, #state, li, li *, input, button")]
-    .flatMap(element => [null, "::before"].map(part => getComputedStyle(element, part))
-      .filter(style => style.content !== "none")
-      .map(style => [style.color, parse(style.backgroundColor), element]))
-    .map(([color, own, element]) => {
-      const one = light(parse(color)), two = light(own[3] === 255 ? own : behind(element));
-      return (Math.max(one, two) + .05) / (Math.min(one, two) + .05);
-    }));
-})()
-"""
-"""The least contrast of a text with what is behind it (WCAG 2, 1.4.3)."""
-
-
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 async def test_it_can_be_read(dark: bool) -> None:
     """All text has a contrast of at least 4.5 to what is behind it."""
@@ -167,4 +136,4 @@ async def test_it_can_be_read(dark: bool) -> None:
             await other.send("hello")
             await page.wait(_shown("hello"))
             await page.wait(_shown("joined"))
-            assert await page.evaluate(CONTRAST) >= 4.5
+            assert await least_contrast(page) >= 4.5
