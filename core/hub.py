@@ -27,13 +27,14 @@ from .appending import Appending
 from .asking import Asking
 from .codecs import native
 from .consumers import Acknowledgements
+from .crowd import Crowd
 from .draining import Drain
 from .effects import Done, Effect, Failed, HookKind, HttpRequest, Outcome
 from .errors import LocalProtocolError
 from .events import HttpRequested, Requested
 from .feeding import Feeding
 from .forwarded import PeerAddress
-from .frames import CloseCode
+from .frames import CloseCode, close_payload
 from .http import Response, text_response
 from .hub_config import HubConfig
 from .hub_events import (
@@ -67,7 +68,7 @@ from .subscribing import Subscribing
 from .subscriptions import SubscriptionTable
 from .telling import HistoryTelling
 from .timeouts import Deadlines
-from .topics import check_pattern, check_topic
+from .topics import check_pattern, check_topic, matches
 from .websocket import WebSocket
 
 __all__ = ["Hub"]
@@ -110,6 +111,7 @@ class Hub:
         self._clock = WallClock()
         self._dirty: list[Session] = []
         self._taking: deque[Session] = deque()
+        self._crowd = Crowd(self.account)
         self._deadlines: Deadlines[Session] = Deadlines()
         ids = count(1)
         self._pending = PendingEffects(limits.hook_timeout, ids)
@@ -129,6 +131,7 @@ class Hub:
             self.account,
             self._clock,
             self._dirty,
+            self._crowd,
         )
         self._logs = Logs(limits, rules, entropy, stored=heads is not None)
         self._keys = KnownKeys(limits.max_idempotency_keys)
@@ -218,25 +221,60 @@ class Hub:
             session.fail(CloseCode.TRY_AGAIN_LATER, "full", now)
         return session
 
-    def next_dirty(self) -> Session | None:
+    def next_dirty(self, *, crowd: bool = True) -> Session | None:
         """Take a session whose adapter has something to do; None if there is none.
 
         There may be bytes to write, or `wants_read` or `end` changed. The caller may stop at any session
         and go on later. What it took is not told again before its `data_to_send` gave nothing.
+
+        Args:
+            crowd: False leaves those out that a fan-out to many has reached: see `take_crowd`.
         """
         if not self._taking:
             if not self._dirty:
-                return None
+                return self._crowd.next() if crowd else None
             self._taking.extend(self._dirty)
             self._dirty.clear()
         return self._taking.popleft()
+
+    @property
+    def has_dirty(self) -> bool:
+        """Whether `next_dirty` has a session that is not one of a crowd."""
+        return bool(self._taking or self._dirty)
+
+    @property
+    def crowded(self) -> bool:
+        """Whether a fan-out to many has reached sessions that `take_crowd` has not come to."""
+        return bool(self._crowd.waiting)
+
+    def take_crowd(self, most: int) -> list[tuple[Any, bytes]]:
+        """Take what waits for the next sessions that a fan-out to many has reached.
+
+        For adapters that would rather not make some calls for each of thousands. Those who use it ask
+        `next_dirty` for the others, and again after each call: sessions for which more is to be done
+        than to write are told there. Only sessions with `plain` are taken here.
+
+        Args:
+            most: how many.
+
+        Returns:
+            The carrier of each, and its bytes, which are on the wire with that: write them, or what is
+            left of them, before anything else. Empty if no session is left.
+        """
+        return self._crowd.take(most)
 
     def next_effect(self) -> Effect | None:
         """Take the next thing that the outside is asked to do; None if there is none."""
         return self._pending.next() or self._storing.next()
 
     def complete(self, effect_id: int, outcome: Outcome, now: float) -> None:
-        """The outcome of an effect. One that comes late or twice changes nothing."""
+        """The outcome of an effect. One that comes late or twice changes nothing.
+
+        Raises:
+            LocalProtocolError: it is none.
+        """
+        if not isinstance(outcome, Outcome):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise LocalProtocolError(f"outcome={outcome!r}: must be Done(), Denied() or Failed()")
         self._now = now
         if not self._pending.complete(effect_id, outcome, now):
             self._storing.complete(effect_id, outcome, now)
@@ -268,10 +306,14 @@ class Hub:
     def set_wall_clock(self, offset: float, now: float) -> None:
         """What is to be added to `now` for the seconds since 1970; it may change at any time.
 
-        Timestamps and the ends of grants depend on it, and nothing else.
+        Timestamps, the ends of grants, and how long idempotency keys and consumers are remembered depend
+        on it, and nothing else.
+
+        Raises:
+            LocalProtocolError: it is no time of a calendar.
         """
         self._now = now
-        self._clock.set(offset)
+        self._clock.set(offset, now)
         for session in self._registry.admitted:
             if session.grant is not None and session.grant.until is not None:
                 self._admission.note_expiry(session, now)
@@ -309,6 +351,8 @@ class Hub:
             check_topic(topic)
         except ValueError as error:
             raise LocalProtocolError(f"topic: {error}") from None
+        if not self._publishing.receivers(topic):
+            native.encode_value(message)  # else it is written anyway
         number: int | None = None
         answer: list[Published | None] = []
 
@@ -349,6 +393,7 @@ class Hub:
             LocalProtocolError: the message has no form in JSON.
         """
         self._now = now
+        native.encode_value([message, sender])
         return self._publishing.direct(user, message, now, sender=sender)
 
     def disconnect(self, user: str, now: float, reason: str = "") -> int:
@@ -358,7 +403,9 @@ class Hub:
             LocalProtocolError: a reason that may not be sent.
         """
         self._now = now
-        sessions = self._registry.of(user)
+        close_payload(CloseCode.DISCONNECTED, reason)
+        self._admission.revocations.note(user, None)
+        sessions = (*self._registry.of(user), *self._registry.leaving_of(user))
         for session in sessions:
             session.fail(CloseCode.DISCONNECTED, reason or "disconnected by the operator", now)
         return len(sessions)
@@ -377,19 +424,23 @@ class Hub:
             check_pattern(pattern)
         except ValueError as error:
             raise LocalProtocolError(f"pattern: {error}") from None
+        self._admission.revocations.note(user, pattern)
+        leaving = self._registry.leaving_of(user)
+        for session in leaving:
+            session.discard(lambda topic: matches(pattern, topic))
         sessions = self._registry.of(user)
         for session in sessions:
             assert session.grant is not None
             session.grant = session.grant.without(pattern)
             self._subscribing.drop_forbidden(session, now)
-        return len(sessions)
+        return len(sessions) + len(leaving)
 
     def drain(self, now: float) -> None:
         """Take nobody any more, and close everybody, some at a time. Again, it does nothing."""
         self._now = now
         if self.draining:
             return
-        self.draining = self._admission.draining = True
+        self.draining = True
         for session in tuple(self._registry.links):
             if session.state is SessionState.OPENING and session.waiting_for is None:
                 session.fail(CloseCode.GOING_AWAY, "the server is shutting down", now)
@@ -399,7 +450,7 @@ class Hub:
     def close(self, now: float) -> None:
         """Close everybody with 1001 at once; what waits for them is lost."""
         self._now = now
-        self.draining = self._admission.draining = True
+        self.draining = True
         for session in tuple(self._registry.links):
             session.fail(CloseCode.GOING_AWAY, "the server is shutting down", now)
 
@@ -550,6 +601,7 @@ class Hub:
     def ended(self, session: Session, code: int, cause: str, unsent: int, now: float) -> None:
         """See `SessionHub`."""
         self._registry.disconnect(session)
+        self._admission.revocations.forget(session)
         if session not in self._registry.admitted:
             return
         if code != CloseCode.TOO_SLOW:

@@ -5,6 +5,7 @@ from typing import Any
 
 from .account import Account, WallClock
 from .codecs import native
+from .crowd import MANY, Crowd
 from .cursors import Cursor
 from .frames import CloseCode, Opcode, encode_frame
 from .hub_events import Slow
@@ -31,6 +32,7 @@ class Publishing:
         account: what is counted, and what waits.
         clock: the time that publications carry.
         dirty: where sessions are noted whose adapter has something to do.
+        crowd: where those are noted that a fan-out to many reaches.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class Publishing:
         account: Account,
         clock: WallClock,
         dirty: list[Session],
+        crowd: Crowd,
     ) -> None:
         self._limits = limits
         self.rules = rules
@@ -50,6 +53,7 @@ class Publishing:
         self._account = account
         self._clock = clock
         self._dirty = dirty
+        self._crowd = crowd
         self._depth = 0
         self._failing: dict[Session, None] = {}
         """Sessions to be closed as too slow, once nobody walks through receivers any more."""
@@ -132,8 +136,10 @@ class Publishing:
             self._queue_logged(publication, receivers, now)
         elif publication.lane != 1 or account.stalled > self._limits.total_outbox_size:
             self._queue_by_rule(publication, receivers)
-        else:
+        elif len(receivers) < MANY:
             self._queue(publication, receivers)
+        else:
+            self._queue_for_many(publication, receivers)
         while self._failing and self._depth == 1:
             session, _ = self._failing.popitem()
             account.counters.dropped_disconnect += len(session.outbox)
@@ -141,7 +147,7 @@ class Publishing:
         self._depth -= 1
 
     def _queue(self, publication: Publication, receivers: Collection[Session]) -> None:
-        """This loop is what a delivery costs in the machine."""
+        """Where the topic is a plain one: see `_queue_by_rule`."""
         cost = publication.cost
         dirty = self._dirty
         full: list[Session] = []
@@ -153,10 +159,32 @@ class Publishing:
                 continue
             outbox.size = size
             outbox.normal.append(publication)
-            if not session.dirty:
-                session.dirty = True
+            if not session.told:
+                session.told = True
                 dirty.append(session)
-        self._account.waiting += cost * (len(receivers) - len(full))
+        self._queued(publication, len(receivers), full)
+
+    def _queue_for_many(self, publication: Publication, receivers: Collection[Session]) -> None:
+        """This loop is what a delivery costs in the machine."""
+        cost = publication.cost
+        limit = self._limits.outbox_size
+        crowd = self._crowd.waiting
+        full: list[Session] = []
+        for session in receivers:
+            outbox = session.outbox
+            size = outbox.size + cost
+            if size > limit:
+                full.append(session)
+                continue
+            outbox.size = size
+            lane = outbox.normal
+            if not lane:  # else its adapter knows of what waited before
+                crowd.append(session)
+            lane.append(publication)
+        self._queued(publication, len(receivers), full)
+
+    def _queued(self, publication: Publication, count: int, full: list[Session]) -> None:
+        self._account.waiting += publication.cost * (count - len(full))
         for session in full:
             self._overflow(session, publication, session.outbox.limit)
 

@@ -69,6 +69,14 @@ class Watched(Protocol):
         ...
 
 
+class Bulk(Protocol):
+    """Something that has much to write, to many sockets, when all that was marked has been flushed."""
+
+    def take(self, most: int) -> "list[tuple[Watched, bytes]]":
+        """What is to be written to the next sockets, `most` of them; empty if nothing is left."""
+        ...
+
+
 class Event(Protocol):
     """Something that happens once, for any number of waiters: `asyncio.Event`, `trio.Event`."""
 
@@ -127,6 +135,7 @@ class Driver(ABC):
         self._alarm_at: float | None = None
         self._dirty: list[Watched] = []
         self._older: list[Watched] = []
+        self._bulk: list[Bulk] = []
         self._flushing = False
         self._holders = 0
         self._unreached: list[int] = []
@@ -212,6 +221,14 @@ class Driver(ABC):
             watched.marked = True
             self._dirty.append(watched)
 
+    def mark_bulk(self, bulk: Bulk) -> None:
+        """Write what it has behind all that is marked, and let what is marked meanwhile overtake it."""
+        if bulk not in self._bulk:
+            self._bulk.append(bulk)
+            if not self._flushing:
+                self._flush_soon()
+                self._flushing = True
+
     def reschedule(self, watched: Watched, at: float | None) -> None:
         """Note when it wants to be called."""
         self._deadlines.set(watched, at)
@@ -276,10 +293,32 @@ class Driver(ABC):
             now = self.now()
             if now > end and at + _BATCH < len(dirty):
                 self._older = dirty[at + _BATCH :]
-                if not self._flushing:
-                    self._flush_soon()
-                    self._flushing = True
-                return
+                break
+        while self._bulk:
+            self._write_bulk(self._bulk[0], now)
+            now = self.now()
+            if now > end:
+                break
+        if (self._older or self._bulk) and not self._flushing:
+            self._flush_soon()
+            self._flushing = True
+
+    def _write_bulk(self, bulk: Bulk, now: float) -> None:
+        try:
+            writes = bulk.take(_BATCH)
+        except Exception:
+            logger.exception("an internal error; what is left of a fan-out waits for the next one")
+            writes = []
+        if not writes:
+            self._bulk.remove(bulk)
+        for one, data in writes:
+            try:
+                sent = one.send(data)
+            except OSError as error:
+                self._wrote(one, data, error, now)
+            else:
+                if sent != len(data):
+                    self._wrote(one, data, sent, now)
 
     def _wrote(self, one: Watched, data: bytes, outcome: int | OSError, now: float) -> None:
         try:

@@ -22,7 +22,7 @@ from ..core.hub_events import HubEvent
 from ..core.link import LINGER
 from ..core.records import Heads
 from ..core.sender import Entropy
-from .driver import Clock, Driver
+from .driver import Clock, Driver, Watched
 from .hooks import Hooks
 from .hub_commands import HubCommands
 from .hub_effects import AnswerHttp, Authenticator, Effects
@@ -260,6 +260,7 @@ class BaseHubServer(HubCommands):
         link = session if self._ssl is None else TLSLink(session, self._ssl, server_side=True)
         socket = SessionLink(driver, sock, link, self)
         session.carrier = socket
+        session.plain = self._ssl is None
         self._sockets += 1
         try:
             socket.start()
@@ -283,7 +284,7 @@ class BaseHubServer(HubCommands):
         assert driver is not None
         mark = driver.mark
         while True:
-            while (session := hub.next_dirty()) is not None:
+            while (session := hub.next_dirty(crowd=False)) is not None:
                 if session.carrier is not None:
                     mark(session.carrier)
             effect = hub.next_effect()
@@ -299,7 +300,17 @@ class BaseHubServer(HubCommands):
         ):
             self._fan_out_at = driver.now()
             self._pulse.written = self._fan_out_written
+        if hub.crowded:
+            driver.mark_bulk(self)
         mark(self._pulse)
+
+    def take(self, most: int) -> list[tuple[Watched, bytes]]:
+        """See `Bulk`: what a fan-out to many has for the next of them."""
+        hub = self.hub
+        writes = hub.take_crowd(most)
+        if not writes or hub.has_dirty:
+            self.changed()  # those for whom there is more to do than to write; or all were written to
+        return writes or hub.take_crowd(most)
 
     def _complete(self, effect: int, outcome: Outcome) -> None:
         assert self._driver is not None
@@ -323,6 +334,9 @@ class BaseHubServer(HubCommands):
 
     def _fan_out_written(self) -> None:
         assert self._driver is not None
+        if self.hub.crowded:
+            self._pulse.written = self._fan_out_written  # the end of it comes here again
+            return
         assert self._on_fan_out is not None
         count = self.hub.counters.deliveries - self._delivered
         self._delivered += count
