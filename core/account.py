@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+from .errors import LocalProtocolError
 from .hub_events import Counters, HubEvent
 
 __all__ = ["Account", "WallClock"]
@@ -49,8 +50,18 @@ class WallClock:
         self._at: float | None = None
         self._text = ""
 
-    def set(self, offset: float) -> None:
-        """The offset is another one."""
+    def set(self, offset: float, now: float) -> None:
+        """The offset is another one.
+
+        Raises:
+            LocalProtocolError: it is no time of a calendar.
+        """
+        try:
+            datetime.fromtimestamp(now + offset, UTC)
+        except (ValueError, OverflowError, OSError) as error:
+            raise LocalProtocolError(
+                f"offset={offset!r}: must be the seconds from `now` to 1970, negated ({error})"
+            ) from None
         self.offset = offset
         self._at = None
 

@@ -1,6 +1,7 @@
 """From an open WebSocket to somebody who is let in: credentials, names, hooks, expiry."""
 
 from collections.abc import Callable
+from math import inf
 
 from .account import Account, WallClock
 from .asking import Asking
@@ -9,13 +10,13 @@ from .effects import Authenticate, Denied, Done, Failed, HookKind, Outcome
 from .events import Requested
 from .frames import CloseCode
 from .grants import Grant
-from .http import text_response
 from .hub_config import HubConfig
 from .hub_events import AuthFailed, Joined, RequestFailed, TurnedAway
 from .messages import Authenticate as TokenMessage
 from .messages import AuthResult, ChooseName, ErrorCode, Malformed, Request, RequestId
 from .registry import Registry, host_of
 from .replies import Replies
+from .revoking import Revocations
 from .session import Moment, Session
 from .session_states import SessionState, SessionStep
 
@@ -57,23 +58,19 @@ class Admission:
         self._clock = clock
         self._asking = asking
         self._replies = replies
-        self.draining = False
-        """Whether nobody is let in any more."""
+        self.revocations = Revocations()
+        """What was taken away from users about whom somebody is asked."""
 
     # The opening request.
 
     def requested(self, session: Session, event: Requested, now: float) -> None:
         """A request to open a WebSocket came."""
-        if self.draining:
-            session.ws.reject(text_response(503, "The server is shutting down"), now)
-            return
         proxies = self._config.trusted_proxies
         address = session.peer
         if proxies is not None:
             address = proxies.client_address(address, event.request.headers) or address
         session.address = host_of(address)
-        if not session.accept(now):
-            return
+        session.accept(now)
         limit = self._registry.connect(session)
         if limit is not None:
             self._turn_away(session, limit, now)
@@ -202,10 +199,16 @@ class Admission:
         def then(outcome: Outcome, at: float) -> None:
             match outcome:
                 case Done(Grant() as grant) if self._named(grant):
-                    judge(grant, at)
+                    left = self.revocations.end(session, grant)
+                    if left is None:
+                        self._disconnect(session, at)
+                    else:
+                        judge(left, at)
                 case Done(None) | Denied():
+                    self.revocations.forget(session)
                     judge(None, at)
                 case _:
+                    self.revocations.forget(session)
                     reason = "no Grant with a good name came"
                     if isinstance(outcome, Failed):
                         reason = outcome.reason
@@ -216,6 +219,7 @@ class Admission:
             refused("a token too long", now)
         elif isinstance(auth, External):
             effect = Authenticate(self._asking.new_id(), token, session.number, session.address)
+            self.revocations.begin(session)
             self._asking.ask(session, effect, then, now)
         elif auth is None:
             judge(None, now)
@@ -268,9 +272,13 @@ class Admission:
             return
 
         def answered(outcome: Outcome, at: float) -> None:
+            left = self.revocations.end(session, grant)
             match outcome:
+                case Done() if left is None:
+                    self._disconnect(session, at)
                 case Done():
                     # Others may have come while the hook was asked.
+                    assert left is not None
                     if grant.anonymous and self._registry.has_name(grant.user):
                         self._replies.refuse(
                             session, request_id, ErrorCode.NAME_TAKEN, "choose another name", at
@@ -278,14 +286,19 @@ class Admission:
                     elif self._has_enough(grant):
                         self._turn_away(session, "max_connections_per_user", at)
                     else:
-                        self._admit(session, grant, at)
+                        self._admit(session, left, at)
                         then(at)
                 case Denied(_, message):
                     self._refuse(session, request_id, message, "refused by the hook", at)
                 case Failed():
                     session.fail(CloseCode.INTERNAL_ERROR, "internal error", at)
 
+        self.revocations.begin(session)
         self._asking.run_hook(session, HookKind.CONNECT, hook, answered, now, grant=grant)
+
+    def _disconnect(self, session: Session, now: float) -> None:
+        """The operator disconnected its user while somebody was asked about it."""
+        session.fail(CloseCode.DISCONNECTED, "disconnected by the operator", now)
 
     def _has_enough(self, grant: Grant) -> bool:
         """Whether the user has all sessions that one may have. A namesake, who will be closed, is another."""
@@ -314,5 +327,7 @@ class Admission:
         """Have the session end when its grant does."""
         grant = session.grant
         until = None if grant is None else grant.until
-        at = None if until is None else now + max(0.0, until - self._clock.seconds(now))
+        at = None
+        if until is not None and until != inf:
+            at = now + max(0.0, until - self._clock.seconds(now))
         session.arm(Moment.EXPIRE, at)

@@ -86,9 +86,9 @@ class Asking:
         """Have a user's function run on behalf of a session."""
 
         def answered(outcome: Outcome, at: float) -> None:
-            if isinstance(outcome, Done) and outcome.value is not UNSET:
+            if not (isinstance(outcome, Done) and outcome.value is UNSET):
                 try:
-                    native.encode_value(outcome.value)
+                    native.encode_value(outcome)
                 except LocalProtocolError as error:
                     outcome = Failed(str(error))
             if isinstance(outcome, Failed):

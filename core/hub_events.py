@@ -38,7 +38,7 @@ class Left(msgspec.Struct, frozen=True):
     user: str
     address: str | None
     code: int
-    """The peer's close code; 1006 if none came."""
+    """Ours, if the hub closed it; else the peer's, or 1006 if none came."""
     cause: str
     """Why, in words that hold nothing a peer chose."""
     unsent: int

@@ -70,7 +70,8 @@ class HubLimits(Limits, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Sessions of the hub. One more is closed with 1013."""
 
     max_opening: int = 2_000
-    """Connections whose opening handshake is not done. One more is closed at once."""
+    """Connections whose opening handshake is not done. One more is closed at once, and so is one more than
+    this and `max_connections` together, those that close included."""
 
     max_connections_per_user: int = 100
     """Sessions of one user. One more is closed with 1013."""
@@ -108,7 +109,8 @@ class HubLimits(Limits, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Consumers whose acknowledged position is remembered; beyond it the oldest is forgotten."""
 
     max_members_told: int = 1_000
-    """Members that an answer about presence names; the count is always right."""
+    """Members that an answer about presence names, if they fit into `answers_size`; the count is always
+    right."""
 
     total_outbox_size: int = 256 * 2**20
     """What waits for all sessions together whose sockets don't take it. Above it such a session may have

@@ -6,6 +6,7 @@ from .auth import name_key
 from .forwarded import PeerAddress
 from .hub_limits import HubLimits
 from .session import Session
+from .session_states import SessionState
 
 __all__ = ["Registry"]
 
@@ -26,8 +27,11 @@ class Registry:
         """Those with an open WebSocket, let in or not."""
         self.admitted: dict[Session, None] = {}
         """Those that were let in."""
+        self.leaving: dict[Session, None] = {}
+        """Those that were, and are closed behind what waits for them; until their sockets are closed."""
         self._users: dict[str, dict[Session, None]] = {}
         self._names: dict[str, int] = {}
+        self._strangers: dict[str, tuple[Session, ...]] = {}
         self._addresses: dict[str | None, int] = {}
         self._opening = 0
         self._last_guest = 0
@@ -40,14 +44,21 @@ class Registry:
         return self._last
 
     def add(self, session: Session) -> bool:
-        """A socket was accepted; False if too many are still opening."""
+        """A socket was accepted; False if too many are still opening, or there are too many in all.
+
+        All are those that open, are open, and close: so a flood of connections that are turned away is
+        bounded too.
+        """
         self.links[session] = None
         self._opening += 1
-        return self._opening <= self._limits.max_opening
+        limits = self._limits
+        most = limits.max_connections + limits.max_opening
+        return self._opening <= limits.max_opening and len(self.links) <= most
 
     def remove(self, session: Session) -> None:
         """Its socket is closed or to be closed."""
         self.links.pop(session, None)
+        self.leaving.pop(session, None)
 
     # Connections.
 
@@ -83,11 +94,12 @@ class Registry:
         self._users.setdefault(user, {})[session] = None
         key = name_key(user)
         self._names[key] = self._names.get(key, 0) + 1
+        if session.grant is not None and session.grant.anonymous:
+            self._strangers[key] = (*self._strangers.get(key, ()), session)
 
-    def dismiss(self, session: Session) -> bool:
-        """It is let in no more; False if it never was."""
-        if self.admitted.pop(session, 0) is not None:
-            return False
+    def dismiss(self, session: Session) -> None:
+        """One that was let in has ended."""
+        del self.admitted[session]
         user = session.user
         sessions = self._users[user]
         del sessions[session]
@@ -97,11 +109,23 @@ class Registry:
         self._names[key] -= 1
         if not self._names[key]:
             del self._names[key]
-        return True
+        strangers = tuple(one for one in self._strangers.get(key, ()) if one is not session)
+        if strangers:
+            self._strangers[key] = strangers
+        else:
+            self._strangers.pop(key, None)
+        if session.state is SessionState.LEAVING:
+            self.leaving[session] = None
 
     def of(self, user: str) -> tuple[Session, ...]:
         """A user's sessions, in order of coming."""
         return tuple(self._users.get(user, ()))
+
+    def leaving_of(self, user: str) -> tuple[Session, ...]:
+        """A user's sessions for which something waits that may still leave before they are closed."""
+        return tuple(
+            one for one in self.leaving if one.user == user and one.state is SessionState.LEAVING
+        )
 
     def users(self) -> int:
         """How many users are there."""
@@ -113,16 +137,9 @@ class Registry:
 
     def namesakes(self, name: str) -> tuple[Session, ...]:
         """The anonymous sessions that are called so, or alike."""
-        key = name_key(name)
-        if key not in self._names:
-            return ()
-        return tuple(
-            session
-            for session in self.admitted
-            if session.grant is not None
-            and session.grant.anonymous
-            and name_key(session.user) == key
-        )
+        strangers = self._strangers.get(name_key(name), ())
+        # One may have proved its name since, by a refresh.
+        return tuple(one for one in strangers if one.grant is not None and one.grant.anonymous)
 
     def guest_name(self, reserved: Callable[[str], bool]) -> str:
         """A name for who chose none; numbers are used in turn, so that none means two people soon.

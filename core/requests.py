@@ -1,5 +1,6 @@
 """What each request of a session means: checked, asked about where there is a hook, done, answered."""
 
+from itertools import islice
 from typing import Final
 
 from msgspec import UNSET
@@ -24,6 +25,9 @@ from .telling import HistoryTelling
 from .topics import check_topic
 
 __all__ = ["Requests"]
+
+_MEMBER: Final = 40
+"""Bytes of a member in an answer about presence, beside its name."""
 
 _HISTORY: Final = 100
 """Publications in an answer about history, unless more or fewer are asked for."""
@@ -113,14 +117,13 @@ class Requests:
         if fault is not None:
             self._refuse(session, request.id, *fault, now, field="topic")
         else:
-            members = [
-                Member(user, count)
-                for (user, count), _ in zip(
-                    self._presence.members(topic),
-                    range(self._limits.max_members_told),
-                    strict=False,
-                )
-            ]
+            members: list[Member] = []
+            room = self._limits.answers_size
+            for user, count in islice(self._presence.members(topic), self._limits.max_members_told):
+                room -= 2 * len(user.encode()) + _MEMBER
+                if room < 0:
+                    break
+                members.append(Member(user, count))
             count = self._presence.count(topic)
             answer = messages.Presence(topic, tuple(members), count, id=request.id)
             self._replies.answer(session, answer, now)
@@ -175,7 +178,7 @@ class Requests:
 
     def _refresh(self, session: Session, request: messages.Refresh, now: float) -> None:
         def granted(grant: Grant, at: float) -> None:
-            if session.grant is None or grant.user != session.user:
+            if grant.user != session.user:
                 text = "the token is another user's: connect anew with it"
                 self._refuse(session, request.id, ErrorCode.FORBIDDEN, text, at, field="token")
                 return

@@ -350,15 +350,13 @@ class Session:
         """The hub calls now, and has nothing noted any more."""
         self._at = None
 
-    def accept(self, now: float) -> bool:
-        """Open the WebSocket that was asked for; False if the peer has left meanwhile."""
-        if not self.ws.accept(now):
-            return False
+    def accept(self, now: float) -> None:
+        """Open the WebSocket that was asked for."""
+        self.ws.accept(now)
         if self.ws.compressed:
             self.outbox.compress = self.ws.frame_of
             self.plain = False
         self.step(SessionStep.OPENED)
-        return True
 
     def answer(self, payload: bytes, now: float) -> None:
         """Queue an answer, which goes before all publications that wait."""
@@ -367,13 +365,15 @@ class Session:
         frame = self._frame(payload)
         if self._reserved:
             self._reserved.append(Reserved(frame))
+            self._hold(now)
             return
         self._queue_answer(frame, now)
 
     def reserve(self, now: float) -> "Reserved":
         """Keep a place for an answer that comes later. Answers behind it wait, so that order holds.
 
-        No request is taken while `max_pending_publishes` places are kept.
+        No request is taken while `max_pending_publishes` places are kept, or `answers_size` bytes of answers
+        wait behind them.
         """
         if self._reserved is None:
             self._reserved = []
@@ -463,9 +463,6 @@ class Session:
     def leave(self, code: int, reason: str, now: float) -> None:
         """Close behind what waits, which has `close_timeout` to leave. Nothing new is queued."""
         if self.state in (SessionState.LEAVING, SessionState.OVER):
-            return
-        if self.state is SessionState.OPENING:
-            self.fail(code, reason, now)
             return
         self.step(SessionStep.LEAVE)
         self._close = (code, reason)
@@ -575,7 +572,11 @@ class Session:
     def _full_of_pending(self) -> bool:
         """Whether as many answers are owed as may be."""
         places = self._reserved
-        return places is not None and len(places) >= self._limits.max_pending_publishes
+        if places is None:
+            return False
+        limits = self._limits
+        size = sum(len(place.frame) for place in places if place.frame is not None)
+        return len(places) >= limits.max_pending_publishes or size > limits.answers_size
 
     def _expire(self, moment: Moment, now: float) -> None:
         if moment is Moment.RESUME:
