@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Run the tests: make a virtual environment if there is none, install, run pytest.
 
-    python3 tests/run.py                  all tests
+    python3 tests/run.py                  all tests, in two processes
     python3 tests/run.py tests/core -x    whatever pytest takes
     python3 tests/run.py --prepare        install only
 
@@ -25,6 +25,8 @@ ROOT = Path(__file__).resolve().parent.parent
 STAMP = "hubbub.stamp"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 OLDEST = (3, 11)
+ALL = ("-n", "2", "--dist", "worksteal")
+"""What pytest gets where nothing is asked for: two processes, of which the idle takes from the busy."""
 
 
 def say(text: str) -> None:
@@ -178,7 +180,7 @@ def main(arguments: list[str]) -> int:
     install(folder, python)
     if "--prepare" in arguments:
         return 0
-    arguments = [absolute(argument) for argument in arguments]
+    arguments = [absolute(argument) for argument in arguments] or [*ALL]
     have("nginx", "nginx-light", find_nginx)
     if not have("Chromium", "chromium", find_browser):
         arguments = without_browser(arguments)
