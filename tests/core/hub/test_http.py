@@ -6,7 +6,7 @@ import pytest
 
 from hubbub.core.effects import Denied, Done, Failed, HttpRequest, Outcome
 from hubbub.core.forwarded import TrustedProxies
-from hubbub.core.http import Response, text_response
+from hubbub.core.http import Headers, Response, text_response
 from hubbub.core.hub_events import RequestFailed
 from support.hub_pair import HubPair, Raw, config
 
@@ -51,7 +51,7 @@ def test_a_request_is_asked_and_answered() -> None:
         (Denied("forbidden", "no"), "no Response came"),
         (Done(), "no Response came"),
         (Done("text"), "no Response came"),
-        (Done(Response(200, [("a", "b\r\nc: d")])), "header"),
+        (Done(Response(200, Headers([("a", "b\r\nc: d")]))), "header"),
     ],
 )
 def test_what_is_no_response_is_a_500(outcome: Outcome, reason: str) -> None:
@@ -143,9 +143,9 @@ def test_the_address_is_the_clients() -> None:
     raw = pair.raw("")
     raw.send_bytes(GET)
     pair.settle()
-    (effect,) = pair.effects
-    assert isinstance(effect, HttpRequest)
-    assert effect.address is None
+    (asked_about,) = pair.effects
+    assert isinstance(asked_about, HttpRequest)
+    assert asked_about.address is None
 
 
 def test_a_drain_lets_requests_be_answered() -> None:

@@ -54,7 +54,8 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 @pytest.mark.parametrize("field", ["history", "history_bytes"])
 def test_either_bound_makes_a_rule_keep_history(field: str) -> None:
     """With one of them a topic is logged, and may have the others; without both it keeps nothing."""
-    rule = Rule(pattern="a", **{field: 1}, history_seconds=0.5, durable=True)
+    fields: dict[str, Any] = {field: 1}
+    rule = Rule(pattern="a", **fields, history_seconds=0.5, durable=True)
     assert rule.logged
     assert not Rule(pattern="a").logged
 
