@@ -10,15 +10,14 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from importlib.metadata import version
 from types import TracebackType
 from typing import Any, Final, Literal, Unpack
-from urllib.request import getproxies, proxy_bypass
 
 from ..core.backoff import Backoff
-from ..core.events import Accepted, Closed, Event, Refused
+from ..core.events import Accepted, Event
 from ..core.frames import CloseCode
 from ..core.handshake import ClientOptions
 from ..core.http import Headers, HeadersLike
 from ..core.link import Link
-from ..core.proxy import InvalidProxy, Proxy, ProxyTunnel, parse_proxy
+from ..core.proxy import Proxy, ProxyTunnel, parse_proxy
 from ..core.sender import Entropy
 from ..core.uri import (
     URI,
@@ -31,19 +30,16 @@ from ..core.uri import (
 )
 from ..core.websocket import WebSocket
 from .client_connection import ClientConnection
-from .driver import Clock, Driver, Promise
+from .client_opening import ClientSideOpening, peer_of, why_not
+from .driver import Clock, Driver
 from .exceptions import (
-    InvalidHandshake,
-    InvalidMessage,
-    InvalidProxyStatus,
     InvalidStatus,
-    ProxyError,
     SecurityError,
 )
 from .options import UNSET, LimitKeywords, Unset, with_keywords
+from .reaching import connect_to_any, connected, proxy_of_environment
 from .reconnecting import Connections, process_exception
 from .socket_link import SocketLink
-from .tcp import prepare
 from .tls import TLSLink
 from .tunnel import TunnelLink
 
@@ -56,28 +52,6 @@ MAX_REDIRECTS: Final = 10
 
 _REDIRECTS: Final = frozenset({300, 301, 302, 303, 307, 308})
 _CREDENTIALS: Final = frozenset({"authorization", "cookie", "proxy-authorization"})
-
-
-class _Opening:
-    """A client's handshake: its first event is what `connect` waits for."""
-
-    __slots__ = ("answer", "lost", "socket", "ws")
-
-    socket: SocketLink
-
-    def __init__(self, ws: WebSocket, answer: Promise) -> None:
-        self.ws = ws
-        self.answer = answer
-        self.lost = False
-        """Whether the stream ended before there was an event."""
-
-    def changed(self) -> None:
-        """See `Owner`."""
-        if not self.answer.done():
-            event = self.ws.next_event()
-            if event is not None:
-                self.lost = self.socket.ended
-                self.answer.set_result(event)
 
 
 class BaseConnect(ABC):
@@ -333,8 +307,8 @@ class BaseConnect(ABC):
             options = self._options_for(uri)
             ws = WebSocket(options, now=driver.now(), entropy=self._entropy)
             link, layers = self._layers(ws, uri, proxy)
-            opening = _Opening(ws, driver.promise())
-            remote = _peer_of(sock)
+            opening = ClientSideOpening(ws, driver.promise())
+            remote = peer_of(sock)
             socket = opening.socket = SocketLink(driver, sock, link, opening)
             socket.start()
         except BaseException:
@@ -350,7 +324,7 @@ class BaseConnect(ABC):
                 driver.now()
             )  # TLS may have something to say, such as whom it does not trust
             socket.lose(driver.now())
-            raise _failure(event, layers, opening.lost)
+            raise why_not(event, layers, opening.lost)
         try:
             connection = self._create_connection(
                 driver,
@@ -403,19 +377,7 @@ class BaseConnect(ABC):
             return None
         if self._proxy is not True:
             return self._proxy
-        place = f"{uri.host}:{uri.port}"
-        if proxy_bypass(place):
-            return None
-        known = getproxies()
-        names = ("wss", "https", "all") if uri.secure else ("ws", "http", "all")
-        found = next((known[name] for name in names if known.get(name)), None)
-        if found is None:
-            return None
-        try:
-            return parse_proxy(found if "://" in found else f"http://{found}")
-        except InvalidProxy as error:
-            why = f"{error.why}; it is from the environment, which proxy=None leaves alone"
-            raise InvalidProxy(found, why) from None
+        return proxy_of_environment(uri)
 
     async def _open_socket(self, uri: URI, proxy: Proxy | None) -> stdlib_socket.socket:
         if self._sock is not None:
@@ -423,68 +385,16 @@ class BaseConnect(ABC):
             return self._sock
         if self._path is not None:
             sock = stdlib_socket.socket(stdlib_socket.AF_UNIX, stdlib_socket.SOCK_STREAM)
-            return await self._connected(sock, os.fspath(self._path))
+            return await connected(sock, os.fspath(self._path), self._connect_socket)
         if proxy is not None:
             host, port = proxy.host, proxy.port
         else:
             host = self._host if self._host is not None else uri.host
             port = self._port if self._port is not None else uri.port
-        failures: list[OSError] = []
-        for family, kind, protocol, _, address in await self._resolve(host, port):
-            sock = stdlib_socket.socket(family, kind, protocol)
-            try:
-                prepare(sock)
-                if self._local_addr is not None:
-                    sock.bind(self._local_addr)
-                return await self._connected(sock, address)
-            except OSError as error:
-                sock.close()
-                failures.append(error)
-        if len(failures) == 1:
-            raise failures[0]
-        told = "; ".join(dict.fromkeys(str(failure) for failure in failures))
-        words = f"cannot connect to {host} port {port}: {told or 'it has no address'}"
-        numbers = {failure.errno for failure in failures}
-        number = numbers.pop() if len(numbers) == 1 else None
-        # With the number it is a ConnectionRefusedError, or whatever it was everywhere.
-        raise OSError(number, words) if number is not None else OSError(words)
-
-    async def _connected(self, sock: stdlib_socket.socket, address: Any) -> stdlib_socket.socket:
-        sock.setblocking(False)
-        try:
-            await self._connect_socket(sock, address)
-        except BaseException:
-            sock.close()
-            raise
-        return sock
-
-
-def _failure(event: Event, layers: list[TLSLink | TunnelLink], lost: bool) -> Exception:
-    """Why there is no connection, from the layer that knows it best."""
-    for layer in reversed(layers):
-        if isinstance(layer, TLSLink):
-            if layer.error is not None:
-                return layer.error
-        elif layer.refusal is not None:
-            response = layer.refusal.response
-            return (
-                ProxyError(layer.refusal.cause)
-                if response is None
-                else InvalidProxyStatus(response)
-            )
-    if isinstance(event, Refused):
-        return InvalidStatus(event.response)
-    cause = event.cause if isinstance(event, Closed) else repr(event)
-    if "timed out" in cause:
-        return TimeoutError(cause)
-    return InvalidMessage(cause) if lost else InvalidHandshake(cause)
-
-
-def _peer_of(sock: stdlib_socket.socket) -> Any:
-    try:
-        return sock.getpeername()
-    except OSError:
-        return None
+        found = await self._resolve(host, port)
+        return await connect_to_any(
+            found, f"{host} port {port}", self._connect_socket, local_addr=self._local_addr
+        )
 
 
 def _user_agent() -> str:
