@@ -25,7 +25,6 @@ from .link import End
 from .outbox import Outbox, Publication
 from .outgoing import PreparedMessage
 from .session_states import SESSION, SessionState, SessionStep
-from .states import State
 from .websocket import WebSocket
 
 __all__ = ["Moment", "Reserved", "Session", "SessionHub"]
@@ -49,12 +48,13 @@ class Moment(IntEnum):
 
 
 class Reserved:
-    """A place in the order of answers, and the answer once it is there."""
+    """A place in the order of answers, and the answer once it is there; or what is to be done then."""
 
-    __slots__ = ("frame",)
+    __slots__ = ("frame", "then")
 
-    def __init__(self, frame: bytes | None) -> None:
+    def __init__(self, frame: bytes | None, then: Callable[[float], None] | None = None) -> None:
         self.frame = frame
+        self.then = then
 
 
 class SessionHub(Protocol):
@@ -201,7 +201,11 @@ class Session:
         """Bytes arrived (see `Link`)."""
         self._account.counters.bytes_in += len(data)
         # These bytes may end the connection. How they were cut decides nothing: what came before is answered.
-        self.ws.answers_wait = self.outbox.answers is not None
+        self.ws.answers_wait = (
+            self.outbox.answers is not None
+            or self.waiting_for is not None
+            or self._reserved is not None
+        )
         self.ws.receive_data(data, now)
         self.work(now)
 
@@ -387,14 +391,28 @@ class Session:
         if self._reserved is None or self.state in (SessionState.LEAVING, SessionState.OVER):
             return
         place.frame = self._frame(payload)
-        waiting = self._reserved
-        ready = next((at for at, one in enumerate(waiting) if one.frame is None), len(waiting))
-        self._reserved = waiting[ready:] or None
-        for one in waiting[:ready]:
-            assert one.frame is not None
-            self._queue_answer(one.frame, now)
+        waiting, self._reserved = self._reserved, None
+        then: Callable[[float], None] | None = None
+        for at, one in enumerate(waiting):
+            if one.frame is not None:
+                self._queue_answer(one.frame, now)
+            elif one.then is not None:
+                then = one.then  # behind it are only things that were said unasked
+            else:
+                self._reserved = waiting[at:]
+                break
+        if then is not None:
+            then(now)
         self._hold(now)
         self.work(now)
+
+    def after_answers(self, then: Callable[[float], None], now: float) -> None:
+        """Do something once all answers that are owed are there. No request is taken before."""
+        if not self._reserved:
+            then(now)
+            return
+        self._reserved.append(Reserved(None, then))
+        self._hold(now)
 
     def _frame(self, payload: bytes) -> bytes:
         if self.ws.compressed:
@@ -518,11 +536,12 @@ class Session:
         while True:
             if self.waiting_for is not None and ws.closed is None:
                 return
-            if self._answers_hold or self._full_of_pending or not self._within_rate(now):
-                return
-            if self.outbox.answers is not None and ws.state is State.CLOSING and ws.can_send:
-                # The next event may be the last: answers go before the Close frame that is due.
+            if ws.close_due:  # answers go before it
+                if self._reserved is not None:
+                    return
                 ws.send_frames(self.outbox.take_answers(), now)
+            elif self._answers_hold or self._full_of_pending or not self._within_rate(now):
+                return
             event = ws.next_event()
             if event is None:
                 return
@@ -576,7 +595,9 @@ class Session:
             return False
         limits = self._limits
         size = sum(len(place.frame) for place in places if place.frame is not None)
-        return len(places) >= limits.max_pending_publishes or size > limits.answers_size
+        if len(places) >= limits.max_pending_publishes or size > limits.answers_size:
+            return True
+        return any(place.then is not None for place in places)
 
     def _expire(self, moment: Moment, now: float) -> None:
         if moment is Moment.RESUME:

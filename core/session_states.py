@@ -64,6 +64,5 @@ SESSION: Mapping[tuple[SessionState, SessionStep], SessionState] = MappingProxyT
         (SessionState.WAITING, SessionStep.LEAVE): SessionState.LEAVING,
         (SessionState.WAITING, SessionStep.END): SessionState.OVER,
         (SessionState.LEAVING, SessionStep.END): SessionState.OVER,
-        (SessionState.OVER, SessionStep.END): SessionState.OVER,
     }
 )

@@ -101,7 +101,8 @@ class WebSocket:
         self._held = False
         self._unanswered = False
         self.answers_wait = False
-        """Set it while answers wait in a queue outside: a Close frame that is due waits for them."""
+        """Set it while answers wait in a queue outside, or are not known yet: a Close frame that is due then
+        waits for the user to ask for the next event, `answer_timeout` at most."""
         self.dirty = True
         """Whether the adapter has something to do (see `Link`)."""
         self.unchanged = False
@@ -320,6 +321,11 @@ class WebSocket:
     def has_event(self) -> bool:
         """Whether `next_event` has one."""
         return bool(self._inbox) or self._closing.state is Closing.DUE
+
+    @property
+    def close_due(self) -> bool:
+        """Whether the next event is the last, and our Close frame leaves before it."""
+        return self._closing.state is Closing.DUE and not self._inbox
 
     def take_pongs(self) -> list[Pong]:
         """Take the `Pong` events that wait, out of turn: for adapters, while nobody takes messages."""

@@ -5,14 +5,20 @@ from __future__ import annotations
 import json
 import math
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hubbub.core import TokenBucket
+from hubbub.core.effects import Done, HookKind
+from hubbub.core.frames import Opcode, encode_frame
+from hubbub.core.records import Heads
+from hubbub.core.rules import Rule
 from hubbub.core.session_states import SessionState
 from support.hub_pair import HubPair, Peer, config
 
 ID = "i" * 60
+KEY = bytes(4)
 
 
 def pings(peer: Peer, count: int) -> None:
@@ -160,3 +166,98 @@ def test_binary_messages_are_requests_too() -> None:
     answers = peer.take()
     assert [answer["code"] for answer in answers] == ["unsupported"] * 10
     assert pair.hub.counters.requests == 10
+
+
+@pytest.mark.parametrize("cut", [False, True], ids=["whole", "cut"])
+def test_a_close_frame_waits_for_the_answer_of_a_hook(cut: bool) -> None:
+    """Whether it came with the request or behind it: the hook's answer goes before, if it comes in time."""
+    for late in (False, True):
+        pair = HubPair(hooks={HookKind.PUBLISH: (">",)})
+        peer = pair.named("ann")
+        sent = [
+            encode_frame(
+                Opcode.TEXT, b'{"action":"publish","topic":"a","message":1,"id":7}', key=KEY
+            ),
+            encode_frame(Opcode.CLOSE, b"\x03\xe8", key=KEY),
+        ]
+        for data in sent if cut else [b"".join(sent)]:
+            peer.session.receive_data(data, pair.now)
+        pair.settle()
+        assert peer.closed is None
+        if late:
+            pair.advance(1.0)  # answer_timeout
+            assert peer.code == 1000
+            pair.complete(Done())
+            assert peer.take() == []
+        else:
+            pair.complete(Done())
+            assert peer.answer(7)["type"] == "published"
+            assert peer.code == 1000
+        assert pair.hub.users == 0
+
+
+@pytest.mark.parametrize("cut", [False, True], ids=["whole", "cut"])
+def test_a_close_frame_waits_for_the_store(cut: bool) -> None:
+    """The same with publications that must be stored before they are answered."""
+    rules = [Rule(pattern=">", durable=True, history=10)]
+    pair = HubPair(config(rules=rules), heads=Heads())
+    peer = pair.named("ann")
+    sent = [
+        encode_frame(Opcode.TEXT, b'{"action":"publish","topic":"a","message":1,"id":7}', key=KEY),
+        encode_frame(Opcode.TEXT, b'{"action":"ping","id":8}', key=KEY),
+        encode_frame(Opcode.CLOSE, b"\x03\xe8", key=KEY),
+    ]
+    for data in sent if cut else [b"".join(sent)]:
+        peer.session.receive_data(data, pair.now)
+    pair.settle()
+    assert peer.closed is None
+    pair.complete(Done())
+    assert [message["id"] for message in peer.take()] == [7, 8]
+    assert peer.code == 1000
+    assert pair.hub.outbox_bytes == 0
+
+
+def test_answers_that_nobody_took_go_before_the_close_frame() -> None:
+    """A peer whose answers had waited for it, and that closes then, gets them first."""
+    pair = HubPair(config(answers_size=500))
+    peer = pair.named("ann")
+    peer.stall()
+    pings(peer, 9)
+    assert not peer.session.wants_read
+    peer.session.receive_data(encode_frame(Opcode.CLOSE, b"\x03\xe8", key=KEY), pair.now)
+    peer.read_on()
+    answers = peer.take()
+    assert len(answers) >= 7
+    assert peer.code == 1000
+
+
+def test_answers_behind_a_publication_are_bounded_too() -> None:
+    """While the store is asked, what is answered behind it waits up to `answers_size`, then is not read."""
+    rules = [Rule(pattern=">", durable=True, history=10)]
+    pair = HubPair(config(rules=rules, answers_size=2000), heads=Heads())
+    peer = pair.named("ann")
+    peer.send(action="publish", topic="a", message=1, id=0)
+    for number in range(60):
+        peer.send(action="unsubscribe", topics=["t" * 100], id=number + 1)
+    assert not peer.session.wants_read
+    assert peer.unread
+    (effect,) = pair.effects
+    pair.complete(Done(), effect)
+    assert [message["id"] for message in peer.take()] == list(range(61))
+    assert peer.session.wants_read
+
+
+def test_so_many_publications_may_wait_for_the_store() -> None:
+    """`max_pending_publishes` of one session; then nothing is read until one is stored."""
+    rules = [Rule(pattern=">", durable=True, history=10)]
+    pair = HubPair(config(rules=rules, max_pending_publishes=3), heads=Heads())
+    peer = pair.named("ann")
+    for number in range(8):
+        peer.send(action="publish", topic="a", message=number, id=number)
+    assert not peer.session.wants_read
+    while pair.effects:
+        pair.complete(Done())
+    assert [(message["id"], message["offset"]) for message in peer.take()] == [
+        (number, number + 1) for number in range(8)
+    ]
+    assert peer.session.wants_read
