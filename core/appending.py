@@ -98,7 +98,7 @@ class Appending:
         acknowledged, self._acknowledged = self._acknowledged, {}
 
         def answered(outcome: Outcome, at: float) -> None:
-            self._out = False
+            # What is published meanwhile, by who was answered, waits for what is behind it in the batch.
             if isinstance(outcome, Done):
                 for _, publication, stored in batch:
                     self._placed(publication, at)
@@ -106,6 +106,7 @@ class Appending:
             else:
                 # Acknowledgements are not tried again: the consumer gets again what it had handled.
                 self._fail(batch, outcome, at)
+            self._out = False
             self._go_on(at)
 
         self._out = True
@@ -115,16 +116,19 @@ class Appending:
 
     def _reopen(self, now: float) -> None:
         def answered(outcome: Outcome, at: float) -> None:
-            self._out = False
             match outcome:
                 case Done(Heads() as heads):
                     self._broken = False
-                    # What came meanwhile was promised offsets that mean nothing now.
-                    self._refuse(at)
+                    # What came meanwhile was promised offsets that mean nothing now. What comes next, from
+                    # those who are told so, gets others.
+                    stale, self._waiting = self._waiting, []
                     self._reopened(heads)
-                    self._go_on(at)
+                    self._refuse(stale, at)
                 case _:
                     self._fail([], outcome, at)
+            self._out = False
+            if not self._broken or self._waiting:
+                self._go_on(at)
 
         self._out = True
         self._pending.ask(Reopen(self._pending.new_id()), answered, now)
@@ -137,10 +141,9 @@ class Appending:
     ) -> None:
         self._broken = True
         self._failed(outcome.reason if isinstance(outcome, Failed) else "it gave no answer")
-        self._waiting[:0] = batch
-        self._refuse(now)
+        refused, self._waiting = batch + self._waiting, []
+        self._refuse(refused, now)
 
-    def _refuse(self, now: float) -> None:
-        waiting, self._waiting = self._waiting, []
-        for _, _, stored in waiting:
+    def _refuse(self, refused: list[tuple[Record, Publication, Stored]], now: float) -> None:
+        for _, _, stored in refused:
             stored(False, now)

@@ -17,7 +17,7 @@ class Acknowledgements:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._known: dict[tuple[str, str, str], Acknowledged] = {}
-        self._sent: dict[tuple[str, str, str], int] = {}
+        self._sent: dict[str, dict[tuple[str, str], int]] = {}
 
     def __len__(self) -> int:
         return len(self._known)
@@ -32,21 +32,31 @@ class Acknowledgements:
         self._known.pop(key, None)
         self._known[key] = acknowledged
         if len(self._known) > self._limit:
-            oldest = next(iter(self._known))
+            user, name, topic = oldest = next(iter(self._known))
             del self._known[oldest]
-            self._sent.pop(oldest, None)
+            sent = self._sent.get(topic)
+            if sent is not None:
+                sent.pop((user, name), None)
+                if not sent:
+                    del self._sent[topic]
 
     def sent(self, user: str, name: str, topic: str) -> int:
         """The newest offset that was ever sent to a consumer, as far as this process knows."""
-        return self._sent.get((user, name, topic), 0)
+        return self._sent.get(topic, {}).get((user, name), 0)
 
     def note_sent(self, user: str, name: str, topic: str, offset: int) -> None:
         """Everything up to an offset was sent to a consumer."""
-        key = (user, name, topic)
-        if offset > self._sent.get(key, 0):
-            self._sent[key] = offset
+        if (user, name, topic) in self._known and offset > self.sent(user, name, topic):
+            self._sent.setdefault(topic, {})[user, name] = offset
+
+    def lost(self, topic: str, last: int) -> None:
+        """A topic's log now ends at an offset: what was sent of what followed is no part of it any more."""
+        sent = self._sent.get(topic, {})
+        for key, offset in sent.items():
+            sent[key] = min(offset, last)
 
     def load(self, acknowledged: Iterable[Acknowledged]) -> None:
-        """What a store remembers of durable topics."""
+        """What a store remembers of durable topics. What is known here is newer, or the same."""
         for one in acknowledged:
-            self.put(one)
+            if (one.user, one.name, one.topic) not in self._known:
+                self.put(one)

@@ -12,10 +12,11 @@ A consumer is behind for ever: its cursor stays within `max_unacknowledged` of w
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from .account import Account, WallClock
+from .account import Account
 from .appending import Appending
 from .codecs import native
 from .consumers import Acknowledgements
+from .consuming import Consuming
 from .cursors import Cursor
 from .effects import Done, Failed, Outcome, Read
 from .history import Log
@@ -26,9 +27,10 @@ from .messages import Gap
 from .outbox import Publication
 from .outgoing import PreparedMessage
 from .pending import PendingEffects
-from .records import Acknowledged, Record
-from .rules import Rules
+from .publishing import Publishing
+from .records import Record
 from .session import Moment, Session
+from .trimming import Trimming
 
 __all__ = ["Feeding"]
 
@@ -46,46 +48,45 @@ class Feeding:
 
     Args:
         limits: of the hub.
-        rules: the options of topics.
         logs: what was published.
+        trimming: what is not kept any more.
         acknowledgements: how far consumers have come.
-        appending: where acknowledged positions of durable topics are stored.
+        consuming: who they are.
+        appending: what is told when the store can't be read.
         pending: where effects wait.
-        clock: the time of day.
+        publishing: the options of topics, and how much room there is.
         account: what is counted.
     """
 
     def __init__(
         self,
         limits: HubLimits,
-        rules: Rules,
         logs: Logs,
+        trimming: Trimming,
         acknowledgements: Acknowledgements,
+        consuming: Consuming,
         appending: Appending,
         pending: PendingEffects,
-        clock: WallClock,
+        publishing: Publishing,
         account: Account,
     ) -> None:
         self._limits = limits
-        self._rules = rules
         self._logs = logs
+        self._trimming = trimming
         self._acknowledgements = acknowledgements
+        self._consuming = consuming
         self._appending = appending
         self._pending = pending
-        self._clock = clock
+        self._publishing = publishing
         self._account = account
-        self._consumers: dict[tuple[str, str, str], Session] = {}
-        self._piece = min(_PIECE, max(1, limits.outbox_size // 2))
 
     # Cursors.
 
     def begin(self, session: Session, topic: str, offset: int, now: float) -> None:
-        """Set a session behind: it gets everything from an offset on. A consumer stays where it is."""
+        """Set a session, which is no consumer, behind: it gets everything from an offset on."""
         if session.behind is None:
             session.behind = {}
-        cursor = session.behind.get(topic)
-        if cursor is None or cursor.consumer is None:
-            session.behind[topic] = Cursor(offset)
+        session.behind[topic] = Cursor(offset)
         session.arm(Moment.FEED, now)
 
     def drop(self, session: Session, topics: Iterable[str]) -> None:
@@ -94,146 +95,80 @@ class Feeding:
             return
         for topic in topics:
             cursor = session.behind.pop(topic, None)
-            if cursor is not None and cursor.consumer is not None:
-                del self._consumers[session.user, cursor.consumer, topic]
+            if cursor is not None:
+                self._consuming.forget(session, topic, cursor)
         if not session.behind:
             session.behind = None
 
-    # Consumers.
-
-    def consume_no_more(self, session: Session, topic: str) -> None:
-        """The session is no consumer any more; by a pattern it still gets what it has not got."""
+    def unsent(self, session: Session, topic: str, log: Log) -> int:
+        """The first offset that a session, which gets a topic, has not been sent."""
+        waiting = session.outbox.first_offset(topic)
+        if waiting is not None:
+            return waiting
         cursor = None if session.behind is None else session.behind.get(topic)
-        if cursor is not None and cursor.consumer is not None:
-            del self._consumers[session.user, cursor.consumer, topic]
-            cursor.consumer = cursor.deadline = None
-            session.hungry = True  # at the head it becomes live
-            session.mark()
+        return log.last + 1 if cursor is None else cursor.next
 
-    def consumer(self, user: str, name: str, topic: str) -> Session | None:
-        """The session that consumes under this name."""
-        return self._consumers.get((user, name, topic))
-
-    def begin_consumer(
-        self, session: Session, topic: str, name: str, since: int, now: float
-    ) -> int:
-        """Make a session the consumer of a name that no other session has now.
-
-        Args:
-            session: of an authenticated user.
-            topic: one that has a log.
-            name: which of the user's consumers.
-            since: the offset behind which to begin if this name never acknowledged anything.
-            now: the time.
-
-        Returns:
-            The offset behind which it begins.
-        """
+    def replaced(self, session: Session, topic: str, before: int, now: float) -> None:
+        """A log that ended at `before` ends elsewhere now, or is gone. What a session misses is told."""
         log = self._logs.find(topic)
-        assert log is not None
+        last = 0 if log is None else log.last
         cursor = None if session.behind is None else session.behind.get(topic)
-        if cursor is not None and cursor.consumer == name:
-            return cursor.acked  # asked for again: what is out stays out
-        self.consume_no_more(session, topic)
-        session.discard(topic.__eq__)
-        known = self._acknowledgements.get(session.user, name, topic)
-        if known is None:
-            acked = since
-            self._note(session, topic, name, acked, log, now)
-        else:
-            # Behind a loss its offset may mean another publication, which it has not handled.
-            acked = log.kept_until(known.offset, known.epoch)
-        self._consumers[session.user, name, topic] = session
-        if session.behind is None:
-            session.behind = {}
-        session.behind[topic] = Cursor(acked + 1, name, acked)
+        if cursor is None:
+            if last > before:  # it was stored after all
+                self.begin(session, topic, before + 1, now)
+            return
+        if cursor.next > last:
+            # What comes next, under offsets that it knows already, is something else.
+            missed = before - cursor.next + 1
+            if missed > 0:
+                self._tell_gap(session, topic, missed)
+            cursor.next = last + 1
+            cursor.told = max(cursor.told, last)
+        cursor.acked = min(cursor.acked, last)
+        if cursor.consumer is None and log is None:
+            self._met_head(session, topic, cursor)
+        if not cursor.out:
+            cursor.deadline = None
+        self._consuming.arm(session)
         session.arm(Moment.FEED, now)
-        return acked
-
-    def acknowledge(self, session: Session, topic: str, offset: int, now: float) -> bool:
-        """A consumer handled everything up to an offset; False if it is none, or was not sent that."""
-        cursor = None if session.behind is None else session.behind.get(topic)
-        log = self._logs.find(topic)
-        if cursor is None or cursor.consumer is None or log is None:
-            return False
-        # What is sent again was sent before, and may be acknowledged meanwhile.
-        if offset > max(
-            cursor.next - 1, self._acknowledgements.sent(session.user, cursor.consumer, topic)
-        ):
-            return False
-        if offset > cursor.acked:
-            cursor.acked = offset
-            cursor.next = max(cursor.next, offset + 1)
-            self._note(session, topic, cursor.consumer, offset, log, now)
-            cursor.deadline = now + self._limits.ack_timeout if cursor.out else None
-            self._arm_redelivery(session)
-            session.arm(Moment.FEED, now)
-        return True
-
-    def _note(
-        self, session: Session, topic: str, name: str, offset: int, log: Log, now: float
-    ) -> None:
-        acknowledged = Acknowledged(
-            session.user, name, topic, offset, log.epoch_of(offset), self._clock.seconds(now)
-        )
-        self._acknowledgements.put(acknowledged)
-        if log.durable:
-            self._appending.acknowledge(acknowledged, now)
-
-    def redeliver(self, session: Session, now: float) -> None:
-        """Time is over for some consumers: what they did not acknowledge is sent again."""
-        late: set[str] = set()
-        for topic, cursor in (session.behind or {}).items():
-            if cursor.deadline is not None and cursor.deadline <= now:
-                late.add(topic)
-                cursor.next = cursor.acked + 1
-                cursor.deadline = None
-        if late:
-            session.discard(late.__contains__)
-            session.arm(Moment.FEED, now)
-        self._arm_redelivery(session)
-
-    def _arm_redelivery(self, session: Session) -> None:
-        deadlines = [
-            cursor.deadline
-            for cursor in (session.behind or {}).values()
-            if cursor.deadline is not None
-        ]
-        session.arm(Moment.REDELIVER, min(deadlines, default=None))
 
     # Feeding.
 
     def feed(self, session: Session, now: float) -> None:
         """Give a session whose outbox has room the next piece of each topic that it is behind on."""
-        room = self._limits.outbox_size // 4
+        limit = self._publishing.room(session)
         for topic, cursor in tuple((session.behind or {}).items()):
-            if session.outbox.size > room:
+            if session.outbox.size > limit // 4:
                 session.hungry = True
-                return
-            if not cursor.reading:
-                self._feed_topic(session, topic, cursor, now)
-        self._arm_redelivery(session)
+                break
+            self._feed_topic(session, topic, cursor, min(_PIECE, max(1, limit // 2)), now)
+        self._consuming.arm(session)
 
-    def _feed_topic(self, session: Session, topic: str, cursor: Cursor, now: float) -> None:
+    def _feed_topic(
+        self, session: Session, topic: str, cursor: Cursor, piece: int, now: float
+    ) -> None:
         log = self._logs.find(topic)
-        if log is None:
-            # It was forgotten, and what came after the cursor with it: nobody knows how much.
-            self._tell_gap(session, topic, None, None, None)
-            self._met_head(session, topic, cursor)
+        if log is None or cursor.reading or self._window_is_full(cursor):
             return
-        self._logs.trim(log, now)
+        self._trimming.read(topic, log, now)
         if cursor.next < log.first:
-            missed = log.first - cursor.next
-            self._tell_gap(session, topic, missed, log.first - 1, log.epoch_of(log.first - 1))
+            missed, last = log.first - cursor.next, log.first - 1
+            self._tell_gap(session, topic, missed, last, log.epoch_of(last))
             cursor.next = log.first
-            cursor.acked = max(cursor.acked, log.first - 1)
-        cursor.next = min(cursor.next, log.last + 1)  # a store that lost something ends earlier
+            cursor.acked = max(cursor.acked, last)
+        if cursor.told < cursor.next - 1 == log.torn(cursor.next - 1):
+            self._tell_gap(session, topic, None)
+            cursor.told = cursor.next - 1
         if cursor.next > log.last:
             self._met_head(session, topic, cursor)
         elif cursor.next >= log.first_in_memory:
-            self._send(session, topic, cursor, log.read(cursor.next, self._piece), now)
-        else:
-            self._read(session, topic, cursor, now)
+            self._send(session, topic, log, cursor, log.read(cursor.next, piece), now)
+        elif not any(other.reading for other in (session.behind or {}).values()):
+            self._read(session, topic, log, cursor, piece, now)
+
+    def _window_is_full(self, cursor: Cursor) -> bool:
+        """Whether a consumer has as much as it may have; an acknowledgement makes room."""
+        return cursor.consumer is not None and cursor.out >= self._limits.max_unacknowledged
 
     def _met_head(self, session: Session, topic: str, cursor: Cursor) -> None:
         if cursor.consumer is None and session.behind is not None:
@@ -244,76 +179,80 @@ class Feeding:
         self,
         session: Session,
         topic: str,
+        log: Log,
         cursor: Cursor,
         publications: Sequence[Publication],
         now: float,
     ) -> None:
+        torn = log.torn(max(cursor.next, cursor.told + 1))
+        if torn is not None:
+            # Before what follows, it is told that something is missing.
+            publications = [one for one in publications if one.offset <= torn]
         if cursor.consumer is not None:
             sent = self._acknowledgements.sent(session.user, cursor.consumer, topic)
-            publications = publications[: max(0, self._limits.max_unacknowledged - cursor.out)]
+            publications = publications[: self._limits.max_unacknowledged - cursor.out]
             publications = [
                 _redelivered(one) if one.offset <= sent else one for one in publications
             ]
-            if not publications:
-                return  # an acknowledgement makes room
             self._acknowledgements.note_sent(
                 session.user, cursor.consumer, topic, publications[-1].offset
             )
             if cursor.deadline is None:
                 cursor.deadline = now + self._limits.ack_timeout
+                self._consuming.arm(session)
         for publication in publications:
             session.put(publication)
         self._account.counters.deliveries += len(publications)
         cursor.next = publications[-1].offset + 1
-        log = self._logs.find(topic)
-        if log is not None and cursor.next > log.last:
+        if cursor.next > log.last and torn is None:
             self._met_head(session, topic, cursor)
-        elif session.outbox.size <= self._limits.outbox_size // 4:
+        elif session.outbox.size <= self._publishing.room(session) // 4:
             session.arm(Moment.FEED, now)
         else:
             session.hungry = True
 
-    def _read(self, session: Session, topic: str, cursor: Cursor, now: float) -> None:
-        """Have the store read what is not in memory any more."""
+    def _read(
+        self, session: Session, topic: str, log: Log, cursor: Cursor, piece: int, now: float
+    ) -> None:
+        """Have the store read what is not in memory any more. It is asked for one topic at a time."""
         after = cursor.next - 1
 
         def answered(outcome: Outcome, at: float) -> None:
             cursor.reading = False
-            if session.behind is None or session.behind.get(topic) is not cursor:
+            if session.behind is None:
                 return
-            if cursor.next != after + 1:
-                session.arm(Moment.FEED, at)  # it was set back meanwhile
+            session.arm(Moment.FEED, at)
+            if session.behind.get(topic) is not cursor or self._logs.find(topic) is not log:
                 return
+            if cursor.next != after + 1 or self._window_is_full(cursor):
+                return  # it was set back, or acknowledged, meanwhile
             if not isinstance(outcome, Done):
                 reason = outcome.reason if isinstance(outcome, Failed) else "denied"
                 self._account.tell(RequestFailed(session.number, "read", reason))
                 self._appending.suspect(at)
                 session.arm(Moment.FEED, at + _RETRY)
                 return
-            log = self._logs.find(topic)
+            if session.outbox.size > self._publishing.room(session) // 4:
+                session.hungry = True  # others have filled it meanwhile
+                return
             # The store may have more by now than was answered.
-            last = 0 if log is None else log.last
-            records: Sequence[Record] = [one for one in outcome.value if one.offset <= last]
+            records: Sequence[Record] = [one for one in outcome.value if one.offset <= log.last]
             if not records:
                 # The store has trimmed, or lost, all that was asked for.
-                if log is not None:
-                    log.forget_before(log.first_in_memory)
-                session.arm(Moment.FEED, at)
-                return
-            if records[0].offset > cursor.next:
-                if log is not None:
-                    log.forget_before(records[0].offset)
-                session.arm(Moment.FEED, at)
-                return
-            self._send(session, topic, cursor, [self.restored(one) for one in records], at)
+                log.forget_before(log.first_in_memory)
+            elif records[0].offset > cursor.next:
+                log.forget_before(records[0].offset)
+            else:
+                found = [self._restored(one) for one in records]
+                self._send(session, topic, log, cursor, found, at)
 
         cursor.reading = True
-        effect = Read(self._pending.new_id(), topic, after, self._piece)
+        effect = Read(self._pending.new_id(), topic, after, piece)
         self._pending.ask(effect, answered, now)
 
-    def restored(self, record: Record) -> Publication:
+    def _restored(self, record: Record) -> Publication:
         """A publication as the store kept it."""
-        rule = self._rules.of(record.topic)
+        rule = self._publishing.rules.of(record.topic)
         message = PreparedMessage.of_text(record.data)
         return Publication(
             record.topic, message, rule.priority, rule.slow, record.key, record.offset
@@ -324,10 +263,11 @@ class Feeding:
         session: Session,
         topic: str,
         missed: int | None,
-        offset: int | None,
-        epoch: str | None,
+        offset: int | None = None,
+        epoch: str | None = None,
     ) -> None:
-        rule = self._rules.of(topic)
+        """Tell that publications are missing: how many, and the position of the last, where that is known."""
+        rule = self._publishing.rules.of(topic)
         gap = Gap(topic=topic, missed=missed, offset=offset, epoch=epoch)
         message = PreparedMessage.of_text(native.encode(gap))
         session.put(Publication(topic, message, rule.priority, rule.slow))

@@ -9,6 +9,7 @@ what is older is read from the store.
 from typing import Final
 
 from .outbox import ENTRY, Publication
+from .outgoing import PreparedMessage
 from .records import EPOCHS_REMEMBERED, Epoch, Head, Retention
 from .rules import Rule
 
@@ -16,6 +17,9 @@ __all__ = ["Log"]
 
 _COMPACT: Final = 64
 """Removed entries at the front after which the list may be made shorter."""
+
+_GONE: Final = Publication(None, PreparedMessage.of_text(""))
+"""Stands where a publication was removed, so that its memory is free at once."""
 
 
 class Log:
@@ -44,6 +48,7 @@ class Log:
         "last",
         "retention",
         "size",
+        "trim_at",
         "untrimmed",
     )
 
@@ -63,6 +68,8 @@ class Log:
         """What the rule keeps."""
         self.untrimmed = 0
         """Publications since the store was last told to trim."""
+        self.trim_at = float("-inf")
+        """When it is to be told again, where age counts, before somebody reads."""
         self.epoch = epoch
         self._max_count = rule.history
         self._max_age = rule.history_seconds
@@ -113,11 +120,15 @@ class Log:
         entries = self._entries
         start = self._start
         count = len(entries) - start
-        while count and (
-            (self._max_count is not None and count > self._max_count)
-            or (self._max_size is not None and self.size > self._max_size)
-            or (self._max_age is not None and self._at[start] < now - self._max_age)
-        ):
+        while count:
+            if self._max_age is not None and self._at[start] < now - self._max_age:
+                # What the store has before it is older still.
+                self.first = entries[start].offset + 1
+            elif not (
+                (self._max_count is not None and count > self._max_count)
+                or (self._max_size is not None and self.size > self._max_size)
+            ):
+                break
             self.size -= entries[start].cost
             start += 1
             count -= 1
@@ -134,6 +145,7 @@ class Log:
     def _drop_to(self, start: int) -> None:
         if start == self._start:
             return
+        self._entries[self._start : start] = [_GONE] * (start - self._start)
         self._start = start
         if start > _COMPACT and start * 2 > len(self._entries):
             del self._entries[:start]
@@ -171,7 +183,20 @@ class Log:
 
     def recoverable(self, offset: int, epoch: str) -> bool:
         """Whether all that came behind a position is kept, and nothing else would be sent as such."""
+        if not self.durable and epoch != self.epoch:
+            # Another log in memory is all that it knows; even what came behind 0 there is lost.
+            return False
         return self.head("").recoverable(offset, epoch)
+
+    def tear(self) -> None:
+        """What followed the newest publication is lost, and may have been sent to somebody."""
+        if self._epochs:
+            newest = self._epochs[-1]
+            self._epochs[-1] = Epoch(newest.epoch, newest.first, newest.last, torn=True)
+
+    def torn(self, offset: int) -> int | None:
+        """The next offset, from this one on, behind which something was lost; None if there is none."""
+        return next((one.last for one in self._epochs if one.torn and one.last >= offset), None)
 
     def kept_until(self, offset: int, epoch: str) -> int:
         """The last offset, up to a position, up to which nothing has been replaced by something else."""

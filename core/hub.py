@@ -27,6 +27,7 @@ from .appending import Appending
 from .asking import Asking
 from .codecs import native
 from .consumers import Acknowledgements
+from .consuming import Consuming
 from .crowd import Crowd
 from .draining import Drain
 from .effects import Done, Effect, Failed, HookKind, HttpRequest, Outcome
@@ -35,6 +36,7 @@ from .events import HttpRequested, Requested
 from .feeding import Feeding
 from .forwarded import PeerAddress
 from .frames import CloseCode, close_payload
+from .history import Log
 from .http import Response, text_response
 from .hub_config import HubConfig
 from .hub_events import (
@@ -69,6 +71,7 @@ from .subscriptions import SubscriptionTable
 from .telling import HistoryTelling
 from .timeouts import Deadlines
 from .topics import check_pattern, check_topic, matches
+from .trimming import Trimming
 from .websocket import WebSocket
 
 __all__ = ["Hub"]
@@ -133,20 +136,25 @@ class Hub:
             self._dirty,
             self._crowd,
         )
-        self._logs = Logs(limits, rules, entropy, stored=heads is not None)
+        self._logs = Logs(limits, rules, entropy, self._log_forgotten, stored=heads is not None)
+        self._trimming = Trimming(self._logs, self._storing)
         self._keys = KnownKeys(limits.max_idempotency_keys)
         self._acknowledgements = Acknowledgements(limits.max_consumers)
         self._appending = Appending(
             self._storing, self._placed, self._store_reopened, self._store_failed
         )
+        self._consuming = Consuming(
+            limits, self._logs, self._acknowledgements, self._appending, self._clock
+        )
         self._feeding = Feeding(
             limits,
-            rules,
             self._logs,
+            self._trimming,
             self._acknowledgements,
+            self._consuming,
             self._appending,
             self._storing,
-            self._clock,
+            self._publishing,
             self.account,
         )
         self._placing = Placing(
@@ -154,7 +162,7 @@ class Hub:
             self._logs,
             self._keys,
             self._appending,
-            self._storing,
+            self._trimming,
             self._publishing,
             self.account,
             self._clock,
@@ -165,6 +173,7 @@ class Hub:
             self._presence,
             self._publishing,
             self._feeding,
+            self._consuming,
             self._replies,
             self._clock,
         )
@@ -186,10 +195,12 @@ class Hub:
                 rules,
                 self._subscribing,
                 self._logs,
+                self._trimming,
                 self._feeding,
+                self._consuming,
             ),
             self._subscribing,
-            HistoryTelling(limits, self._logs, self._asking, self._replies),
+            HistoryTelling(limits, self._logs, self._trimming, self._asking, self._replies),
             self._presence,
         )
         self._admission.handle = self._requests.handle
@@ -513,16 +524,24 @@ class Hub:
         self.account.tell(StoreFailed(reason))
 
     def _store_reopened(self, heads: Heads) -> None:
-        """Go on where the store says that logs end; who was live gets what was stored after all."""
+        """Go on where the store says that logs end; everybody gets what was stored after all."""
         before = {topic: log.last for topic, log in self._logs.topics() if log.durable}
         self._load(heads)
         for topic, last in before.items():
             log = self._logs.find(topic)
-            if log is not None and log.last > last:
-                for session in tuple(self._table.receivers(topic)):
-                    if session.behind is None or topic not in session.behind:
-                        self._feeding.begin(session, topic, last + 1, self._now)
+            if log is not None and log.last < last:
+                log.tear()
+            if log is None or log.last != last:
+                self._log_replaced(topic, last, 0 if log is None else log.last)
         self.account.tell(StoreReopened(len(heads.topics)))
+
+    def _log_forgotten(self, topic: str, log: Log) -> None:
+        self._log_replaced(topic, log.last, 0)
+
+    def _log_replaced(self, topic: str, before: int, last: int) -> None:
+        self._acknowledgements.lost(topic, last)
+        for session in tuple(self._table.receivers(topic)):
+            self._feeding.replaced(session, topic, before, self._now)
 
     # For sessions (see `SessionHub`).
 
@@ -587,7 +606,7 @@ class Hub:
         if moment is Moment.FEED:
             self._feeding.feed(session, now)
         elif moment is Moment.REDELIVER:
-            self._feeding.redeliver(session, now)
+            self._consuming.redeliver(session, now)
         elif moment is Moment.IDENTIFY:
             self._admission.too_late(session, now)
         elif moment is Moment.EXPIRE:

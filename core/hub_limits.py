@@ -84,7 +84,7 @@ class HubLimits(Limits, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Topics and patterns with a subscriber. A subscription to one more is refused."""
 
     total_history_size: int = 256 * 2**20
-    """What all topics keep in memory. Above it a topic that gets more keeps less."""
+    """What all topics keep in memory. Above it the largest let go of their oldest publications."""
 
     max_logs: int = 100_000
     """Topics with history in memory. Beyond it the one that was quiet longest is forgotten, unless it

@@ -1,6 +1,8 @@
 """The logs of all topics that keep history, and how much memory they may take together."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
+from typing import Final
 
 from .history import Log
 from .hub_limits import HubLimits
@@ -11,7 +13,10 @@ from .sender import Entropy
 
 __all__ = ["Logs"]
 
-_EPOCH_SIZE = 6
+_EPOCH_SIZE: Final = 6
+
+_SLACK: Final = 8
+"""One part of so many is freed beyond what must be, so that it is done seldom."""
 
 
 class Logs:
@@ -21,12 +26,20 @@ class Logs:
         limits: how many, and how large.
         rules: which topics keep how much.
         entropy: where the names of epochs come from.
+        forgotten: called with a topic and its log when that is forgotten to make room.
         stored: whether there is a store. Without one, durable topics are kept in memory only.
     """
 
     def __init__(
-        self, limits: HubLimits, rules: Rules, entropy: Entropy, *, stored: bool = False
+        self,
+        limits: HubLimits,
+        rules: Rules,
+        entropy: Entropy,
+        forgotten: Callable[[str, Log], None],
+        *,
+        stored: bool = False,
     ) -> None:
+        self._forgotten = forgotten
         self._stored = stored
         self._limits = limits
         self._rules = rules
@@ -65,6 +78,11 @@ class Logs:
         self._durable += log.durable
         return log
 
+    def has_room(self, topic: str) -> bool:
+        """Whether a topic has a log, or can have one."""
+        most = self._limits.max_logs
+        return topic in self._logs or len(self._logs) < most or self._durable < most
+
     def _make_room(self) -> bool:
         if self._durable >= self._limits.max_logs:
             return False
@@ -72,6 +90,7 @@ class Logs:
             if not log.durable:
                 self.size -= log.size
                 del self._logs[topic]
+                self._forgotten(topic, log)
                 return True
         return False
 
@@ -81,11 +100,19 @@ class Logs:
         log.append(publication, now)
         self.size += log.size - before
         if self.size > self._limits.total_history_size:
-            before = log.size
-            log.shrink(self._limits.total_history_size // max(1, len(self._logs)))
-            self.size -= before - log.size
+            self._shrink()
         if next(reversed(self._logs)) != topic:
             self._logs[topic] = self._logs.pop(topic)
+
+    def _shrink(self) -> None:
+        """Have the largest logs let go of their oldest, until all together have some room."""
+        total = self._limits.total_history_size
+        level = _level((log.size for log in self._logs.values()), total - total // _SLACK)
+        for log in self._logs.values():
+            if log.size > level:
+                before = log.size
+                log.shrink(level)
+                self.size -= before - log.size
 
     def trim(self, log: Log, now: float) -> None:
         """Let go of what is too old, before somebody reads."""
@@ -117,3 +144,15 @@ class Logs:
     def topics(self) -> Iterator[tuple[str, Log]]:
         """All of them, the quietest first."""
         return iter(self._logs.items())
+
+
+def _level(sizes: Iterable[int], total: int) -> int:
+    """What each may have at most, so that all of them have no more than `total`."""
+    left = sorted(sizes, reverse=True)
+    over = sum(left) - total
+    for count, (size, following) in enumerate(pairwise([*left, 0]), 1):
+        # So many are the largest, and all as large as the smallest of them.
+        if over <= count * (size - following):
+            return size - -(-over // count)
+        over -= count * (size - following)
+    return 0

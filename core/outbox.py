@@ -209,6 +209,14 @@ class Outbox:
         self._forget_empty()
         return frames
 
+    def first_offset(self, topic: str) -> int | None:
+        """The offset of the first publication of a topic that waits; None if none that has one does."""
+        for lane in self._lanes():
+            for entry in lane:
+                if isinstance(entry, Publication) and entry.offset and entry.topic == topic:
+                    return entry.offset
+        return None
+
     # Taking back.
 
     def discard(self, gone: Callable[[str], bool]) -> int:

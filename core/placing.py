@@ -6,7 +6,6 @@ from typing import Any
 from .account import Account, WallClock
 from .appending import Appending
 from .codecs import native
-from .effects import Done, Outcome, Trim
 from .history import Log
 from .hub_limits import HubLimits
 from .idempotency import KnownKeys
@@ -14,10 +13,10 @@ from .logs import Logs
 from .messages import Published
 from .outbox import Publication
 from .outgoing import PreparedMessage
-from .pending import PendingEffects
 from .publishing import Publishing
 from .records import Record
 from .rules import Rule
+from .trimming import Trimming
 
 __all__ = ["Place", "Placing"]
 
@@ -33,7 +32,7 @@ class Placing:
         logs: what was published.
         keys: publications that were named.
         appending: the queue in front of the store.
-        pending: where effects wait.
+        trimming: what is not kept any more.
         publishing: how publications reach sessions.
         account: what is counted.
         clock: the time of day.
@@ -45,7 +44,7 @@ class Placing:
         logs: Logs,
         keys: KnownKeys,
         appending: Appending,
-        pending: PendingEffects,
+        trimming: Trimming,
         publishing: Publishing,
         account: Account,
         clock: WallClock,
@@ -54,7 +53,7 @@ class Placing:
         self._logs = logs
         self._keys = keys
         self._appending = appending
-        self._pending = pending
+        self._trimming = trimming
         self._publishing = publishing
         self._account = account
         self._clock = clock
@@ -172,28 +171,7 @@ class Placing:
         assert log is not None
         self._logs.append(topic, log, publication, now)
         self._publishing.deliver(publication, now)
-        log.untrimmed += 1
-        if log.untrimmed >= self._trim_every(log):
-            self._trim(topic, log, now)
-
-    def _trim_every(self, log: Log) -> int:
-        """Often enough that a log is never much larger than its rule says, and seldom enough to be cheap."""
-        kept = log.retention.max_records
-        return max(64, min(1024, 1024 if kept is None else kept // 8))
-
-    def _trim(self, topic: str, log: Log, now: float) -> None:
-        log.untrimmed = 0
-
-        def answered(outcome: Outcome, _: float) -> None:
-            match outcome:
-                case Done(int() as first):
-                    found = self._logs.find(topic)
-                    if found is not None:
-                        found.forget_before(first)
-                case _:
-                    pass  # it is asked again
-
-        self._pending.ask(Trim(self._pending.new_id(), topic, log.retention), answered, now)
+        self._trimming.stored(topic, log, now)
 
 
 def _repeated(answer: Published | None) -> Published | None:

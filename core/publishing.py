@@ -210,6 +210,10 @@ class Publishing:
                 session.hungry = True
                 session.mark()
 
+    def room(self, session: Session) -> int:
+        """How much the outbox of a session may hold now."""
+        return self._share() if session.stalled else self._limits.outbox_size
+
     def _share(self) -> int:
         """How much an outbox may hold now whose socket does not take it.
 

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 from . import messages
 from .asking import Asking
+from .consuming import Consuming
 from .effects import HookKind, Outcome
 from .feeding import Feeding
 from .grants import Grant
+from .history import Log
 from .hub_limits import HubLimits
 from .logs import Logs
 from .messages import ErrorCode, Position
@@ -14,7 +16,8 @@ from .replies import Replies
 from .rules import Rules
 from .session import Session
 from .subscribing import Subscribing
-from .topics import check_pattern, is_pattern
+from .topics import check_pattern, is_pattern, matches
+from .trimming import Trimming
 
 __all__ = ["SubscribeRequests"]
 
@@ -29,7 +32,9 @@ class SubscribeRequests:
         rules: the options of topics.
         subscribing: who subscribes to what.
         logs: what was published.
+        trimming: what is not kept any more.
         feeding: where sessions stand in logs.
+        consuming: which of them acknowledge.
     """
 
     def __init__(
@@ -40,7 +45,9 @@ class SubscribeRequests:
         rules: Rules,
         subscribing: Subscribing,
         logs: Logs,
+        trimming: Trimming,
         feeding: Feeding,
+        consuming: Consuming,
     ) -> None:
         self._limits = limits
         self._asking = asking
@@ -48,7 +55,9 @@ class SubscribeRequests:
         self._rules = rules
         self._subscribing = subscribing
         self._logs = logs
+        self._trimming = trimming
         self._feeding = feeding
+        self._consuming = consuming
 
     def subscribe(self, session: Session, request: messages.Subscribe, now: float) -> None:
         """Subscribe to all that is asked for, or to nothing."""
@@ -82,6 +91,12 @@ class SubscribeRequests:
 
             self._asking.run_hook(session, HookKind.SUBSCRIBE, hook, answered, now, topic=topic)
             return
+        # The answer says where each log goes on, so it must come before what is published then.
+        session.after_answers(lambda at: self._subscribe(session, request, topics, at), now)
+
+    def _subscribe(
+        self, session: Session, request: messages.Subscribe, topics: tuple[str, ...], now: float
+    ) -> None:
         # The grant may be another one by now.
         fault = self._may_subscribe(session, topics, request)
         if fault is not None:
@@ -89,41 +104,60 @@ class SubscribeRequests:
             return
         positions: dict[str, Position] = {}
         for topic in topics:
+            logged = not is_pattern(topic) and self._rules.of(topic).logged
             known = topic in session.subscriptions
+            reached = logged and any(matches(name, topic) for name in session.subscriptions)
             self._subscribing.subscribe(session, topic, now, watch=request.presence)
             if topic not in session.subscriptions:
                 return  # it has ended meanwhile
-            if not is_pattern(topic) and self._rules.of(topic).logged:
-                position = self._begin(session, topic, request, known, now)
-                if position is not None:
-                    positions[topic] = position
+            log = self._logs.of(topic) if logged else None
+            if log is not None:
+                self._trimming.read(topic, log, now)
+                positions[topic] = self._begin(session, topic, log, request, known, reached, now)
         answer = messages.Subscribed(request.topics, positions or None, id=request.id)
         self._replies.answer(session, answer, now)
 
     def _begin(
-        self, session: Session, topic: str, request: messages.Subscribe, known: bool, now: float
-    ) -> Position | None:
-        """Where in its log a subscription begins: at the head, unless more is asked for."""
-        log = self._logs.of(topic)
-        if log is None:
-            return None
-        self._logs.trim(log, now)
+        self,
+        session: Session,
+        topic: str,
+        log: Log,
+        request: messages.Subscribe,
+        known: bool,
+        reached: bool,
+        now: float,
+    ) -> Position:
+        """Where a subscription begins: at the head, or where the session stands, unless more is asked for.
+
+        Args:
+            session: whose.
+            topic: which.
+            log: of the topic.
+            request: what is asked for.
+            known: whether it was subscribed to this topic before.
+            reached: whether it was, or to a pattern that matches the topic.
+            now: the time.
+        """
         since = None if request.since is None else request.since.get(topic)
-        begin, recovered = log.last, None
+        recovered = None if since is None else log.recoverable(since.offset, since.epoch)
+        # What waits for it is still to come, and must neither be lost nor come twice.
+        stands = self._feeding.unsent(session, topic, log) - 1 if reached else log.last
         if since is not None:
-            recovered = log.recoverable(since.offset, since.epoch)
-            if recovered:
-                begin = since.offset
-        elif request.last is not None:
-            begin = max(log.first - 1, log.last - request.last)
+            begin = since.offset if recovered else log.last
+        elif request.last is not None and not known:
+            begin = min(stands, max(log.first - 1, log.last - request.last))
+        else:
+            begin = stands
+        cursor = None if session.behind is None else session.behind.get(topic)
         if request.ack:
             name = request.name or ""
-            older = self._feeding.consumer(session.user, name, topic)
+            older = self._consuming.session(session.user, name, topic)
             if older is not None:
                 self._subscribing.replace(older, topic, session, now)
-            begin = self._feeding.begin_consumer(session, topic, name, begin, now)
-        elif begin < log.last and (not known or since is not None):
-            # A repeat replays only with `since`: what waits is still to come, and must not come twice.
+            begin = self._consuming.begin(session, topic, name, begin, now)
+        elif cursor is not None and cursor.consumer is not None:
+            begin = cursor.acked  # a consumer stays where it is
+        elif begin != stands:
             session.discard(topic.__eq__)
             self._feeding.begin(session, topic, begin + 1, now)
         return Position(begin, log.epoch_of(begin), recovered)
@@ -173,6 +207,8 @@ class SubscribeRequests:
                 return ErrorCode.BAD_TOPIC, "history is kept of topics, not of patterns"
             if not self._rules.of(topic).logged:
                 return ErrorCode.NO_HISTORY, "this topic keeps no history"
+            if not self._logs.has_room(topic):
+                return ErrorCode.FULL, "there are too many topics with history: try again later"
         return None
 
     def unsubscribe(self, session: Session, request: messages.Unsubscribe, now: float) -> None:
@@ -182,7 +218,7 @@ class SubscribeRequests:
 
     def acknowledge(self, session: Session, request: messages.Ack, now: float) -> None:
         """A consumer handled something."""
-        if not self._feeding.acknowledge(session, request.topic, request.offset, now):
+        if not self._consuming.acknowledge(session, request.topic, request.offset, now):
             text = "nothing up to there waits for your acknowledgement on this topic"
             self._replies.refuse(
                 session, request.id, ErrorCode.NOT_SUBSCRIBED, text, now, field="topic"

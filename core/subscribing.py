@@ -7,6 +7,7 @@ with all that waits of it, in the step in which that becomes known. So delivery 
 from collections.abc import Callable, Iterable, Sequence
 
 from .account import WallClock
+from .consuming import Consuming
 from .feeding import Feeding
 from .hub_limits import HubLimits
 from .messages import PresenceChange, System, Unsubscribed
@@ -30,6 +31,7 @@ class Subscribing:
         presence: who is where.
         publishing: how announcements reach sessions.
         feeding: where sessions stand in logs.
+        consuming: which of them acknowledge.
         replies: how answers are given.
         clock: the time that announcements carry.
     """
@@ -41,6 +43,7 @@ class Subscribing:
         presence: PresenceBook[Session],
         publishing: Publishing,
         feeding: Feeding,
+        consuming: Consuming,
         replies: Replies,
         clock: WallClock,
     ) -> None:
@@ -49,6 +52,7 @@ class Subscribing:
         self._presence = presence
         self._publishing = publishing
         self._feeding = feeding
+        self._consuming = consuming
         self._replies = replies
         self._clock = clock
 
@@ -112,7 +116,7 @@ class Subscribing:
             if not reached(topic):
                 self._feeding.drop(session, (topic,))
             elif topic in gone:
-                self._feeding.consume_no_more(session, topic)
+                self._consuming.stop(session, topic)
 
     def _reached(self, session: Session) -> Callable[[str], bool]:
         """What says whether one of a session's subscriptions reaches a topic.

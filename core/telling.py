@@ -12,6 +12,7 @@ from .messages import ErrorCode, History, RequestId
 from .records import Record
 from .replies import Replies
 from .session import Session
+from .trimming import Trimming
 
 __all__ = ["HistoryTelling"]
 
@@ -22,12 +23,16 @@ class HistoryTelling:
     Args:
         limits: of the hub.
         logs: what was published.
+        trimming: what is not kept any more.
         asking: how the store is asked.
         replies: how answers are given.
     """
 
-    def __init__(self, limits: HubLimits, logs: Logs, asking: Asking, replies: Replies) -> None:
+    def __init__(
+        self, limits: HubLimits, logs: Logs, trimming: Trimming, asking: Asking, replies: Replies
+    ) -> None:
         self._logs = logs
+        self._trimming = trimming
         self._asking = asking
         self._replies = replies
         self._max_bytes = max(1, limits.answers_size // 2)
@@ -50,7 +55,7 @@ class HistoryTelling:
         if log is None:
             self._answer(session, topic, [], request_id, now)
             return
-        self._logs.trim(log, now)
+        self._trimming.read(topic, log, now)
         end = log.last + 1 if before is None else min(before, log.last + 1)
         first = max(log.first, end - limit)
         if first >= log.first_in_memory or first >= end:
