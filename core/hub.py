@@ -50,7 +50,7 @@ from .hub_events import (
 )
 from .idempotency import KnownKeys
 from .logs import Logs
-from .messages import ErrorCode, Published
+from .messages import MAX_IDEMPOTENCY_KEY, ErrorCode, Published
 from .outbox import Publication
 from .pending import PendingEffects
 from .placing import Placing
@@ -355,13 +355,15 @@ class Hub:
             The answer; or, where it must be stored first, a number with which `next_completion` gives it.
 
         Raises:
-            LocalProtocolError: the topic is none, or the message has no form in JSON.
+            LocalProtocolError: the topic is none, the message has no form in JSON, or the key is too long.
         """
         self._now = now
         try:
             check_topic(topic)
         except ValueError as error:
             raise LocalProtocolError(f"topic: {error}") from None
+        if idempotency_key is not None:
+            _check_key(idempotency_key)
         if not self._publishing.receivers(topic):
             native.encode_value(message)  # else it is written anyway
         number: int | None = None
@@ -634,3 +636,10 @@ class Hub:
         """See `SessionHub`."""
         self._registry.remove(session)
         self._deadlines.set(session, None)
+
+
+def _check_key(key: str) -> None:
+    if len(key.encode(errors="surrogatepass")) > MAX_IDEMPOTENCY_KEY:
+        raise LocalProtocolError(
+            f"idempotency_key: has more than {MAX_IDEMPOTENCY_KEY} bytes; a random one of 16 will do"
+        )

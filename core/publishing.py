@@ -64,8 +64,9 @@ class Publishing:
         """Publish on a topic without history; the sessions that were subscribed."""
         rule = self.rules.of(topic)
         push = self.compose(topic, rule, message, now, sender=sender)
-        self._account.counters.publications += 1
-        return self.push(topic, rule, push, self._table.receivers(topic), now, key)
+        count = self.push(topic, rule, push, self._table.receivers(topic), now, key)
+        self._account.counters.publications += 1  # only now: what can't be written is none
+        return count
 
     def compose(
         self,

@@ -52,9 +52,11 @@ def test_a_name_that_is_taken_in_the_query_can_be_chosen_again() -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", " ", " ann", "ann ", "a  b", "a\x00b", "a\nb", "\u202eann", "\u200b", "x" * 65]
-    + ["\x1b[31m", "\u0301a", "e\u0301", "\ufeffann", "\x7f"],
-)
+    [
+        "", " ", " ann", "ann ", "a  b", "a\x00b", "a\nb", "\u202eann", "\u200b", "x" * 65,
+        "\x1b[31m", "\u0301a", "e\u0301", "\ufeffann", "\x7f",
+    ],
+)  # fmt: skip
 def test_what_is_no_name_is_refused_in_words_that_do_not_repeat_it(name: str) -> None:
     """Control characters, marks without a letter, invisible ones, and names that are too long."""
     pair = HubPair()

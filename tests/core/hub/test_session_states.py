@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from hubbub.core.auth import External
@@ -16,7 +14,7 @@ Pair = tuple[SessionState, SessionStep]
 
 
 @pytest.fixture
-def walked(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[Pair]]:
+def walked(monkeypatch: pytest.MonkeyPatch) -> set[Pair]:
     """The moves that sessions have made."""
     found: set[Pair] = set()
     step = Session.step
@@ -26,7 +24,7 @@ def walked(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[Pair]]:
         step(session, made)
 
     monkeypatch.setattr(Session, "step", noted)
-    yield found
+    return found
 
 
 def test_every_move_of_the_table_is_made(walked: set[Pair]) -> None:
