@@ -8,6 +8,7 @@ import inspect
 import sys
 from collections.abc import Iterator, Mapping
 from enum import Enum
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from hubbub.apps.hub.toml_text import toml_value
 from hubbub.core import Limits, limits
 from hubbub.core.hub_limits import HubLimits
 from hubbub.core.rules import DEFAULT_RULES, Rule
+from hubbub.core.session_states import SESSION, SessionState, SessionStep
 from hubbub.core.states import CLOSING, OPENING, Closing, ClosingInput, Opening, OpeningInput
 
 REFERENCE = Path(__file__).parent / "reference"
@@ -60,14 +62,14 @@ def _field_docs(source: str, class_name: str) -> list[tuple[str, str]]:
 
 
 def states_page() -> str:
-    """The transition tables of one connection."""
+    """The transition tables of a connection and of a session."""
     return "\n".join(
         [
-            "# States of a connection",
+            "# States",
             "",
-            "Two small machines run side by side; `hubbub.core.states` explains them. A cell says",
-            "where an input leads; an empty one cannot happen. Made from the code by",
-            "`docs/tables.py`.",
+            "In a connection two small machines run side by side, its opening and its closing; a",
+            "session of a hub is a third one around them. A cell says where an input leads; an empty",
+            "one cannot happen. Made from the code by `docs/tables.py`.",
             "",
             "## Opening",
             "",
@@ -76,6 +78,14 @@ def states_page() -> str:
             "## Closing",
             "",
             *_table(Closing, ClosingInput, CLOSING),
+            "",
+            "## A session",
+            "",
+            *_table(SessionState, SessionStep, SESSION),
+            "",
+            *_meanings(SessionState, "state", "where the session stands"),
+            "",
+            *_meanings(SessionStep, "step", "what moved it"),
             "",
         ]
     )
@@ -93,6 +103,28 @@ def _table(
         texts = " | ".join("" if cell is None else cell.value for cell in cells)
         lines.append(f"| **{state.value}** | {texts} |")
     return lines
+
+
+def _meanings(members: type[Enum], what: str, meaning: str) -> list[str]:
+    """What each member of an enum means, by the string below it."""
+    texts = dict(_member_docs(members))
+    rows = [f"| **{one.value}** | {texts[one.name]} |" for one in members]
+    return [f"| {what} | {meaning} |", "|---|---|", *rows]
+
+
+def _member_docs(members: type[Enum]) -> Iterator[tuple[str, str]]:
+    """The members of an enum and the strings below them."""
+    (node,) = ast.parse(inspect.getsource(members)).body
+    assert isinstance(node, ast.ClassDef)
+    for member, doc in pairwise(node.body):
+        match member, doc:
+            case (
+                ast.Assign(targets=[ast.Name(id=name)]),
+                ast.Expr(value=ast.Constant(value=str(text))),
+            ):
+                yield name, " ".join(text.split())
+            case _:
+                pass
 
 
 SECTIONS: list[tuple[str, type[msgspec.Struct]]] = [

@@ -122,6 +122,9 @@ COMMANDS: dict[str, str] = {
     "uvicorn --app-dir docs/examples fastapi_lifespan:app": (
         "tests/docs/test_fastapi.py::test_fastapi_lifespan"
     ),
+    "uvicorn --app-dir docs/examples fastapi_hub:app": (
+        "tests/docs/test_fastapi.py::test_fastapi_hub"
+    ),
     "python tests/benchmarks/run.py": "tests/benchmarks/test_form.py::test_the_command",
     "python tests/fuzz/run.py --inputs 1000000": (
         "tests/fuzz/test_fuzz.py::test_the_command_prints_a_table"
@@ -133,7 +136,11 @@ EXAMPLES: dict[str, str] = {
     "examples/selectors_server.py": (
         "tests/docs/test_examples.py::test_the_selectors_server_serves_real_clients"
     ),
+    "examples/selectors_hub.py": (
+        "tests/docs/test_examples.py::test_the_selectors_hub_serves_real_clients"
+    ),
     "examples/fastapi_lifespan.py": "tests/docs/test_fastapi.py::test_fastapi_lifespan",
+    "examples/fastapi_hub.py": "tests/docs/test_fastapi.py::test_fastapi_hub",
     **{
         f"examples/tutorial/{loop}/{name}.py": f"tests/docs/test_tutorial.py::test_{name}"
         for loop in ("asyncio", "trio")
