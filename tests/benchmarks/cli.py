@@ -7,8 +7,27 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from . import broadcast, churn, echo, halfopen, handshake, idle, memory, parse, store, topics
-from . import hub_fan_out, hub_idle, hub_memory, hub_other_topic
+from . import (
+    broadcast,
+    churn,
+    echo,
+    halfopen,
+    handshake,
+    hub_durable,
+    hub_fan_out,
+    hub_flood,
+    hub_idle,
+    hub_memory,
+    hub_other_topic,
+    hub_resume,
+    hub_slow,
+    hub_storm,
+    idle,
+    memory,
+    parse,
+    store,
+    topics,
+)
 from .servers import NotStartedError
 from .table import Row, render
 
@@ -33,6 +52,11 @@ _MEASURES = {
     "hub": _Measure(hub_fan_out.measure, 7),
     "hub-other-topic": _Measure(hub_other_topic.measure, 3),
     "hub-memory": _Measure(lambda repeat, _: hub_memory.measure(repeat), 2),
+    "hub-slow": _Measure(lambda repeat, _: hub_slow.measure(repeat), 1),
+    "hub-flood": _Measure(hub_flood.measure, 3),
+    "hub-durable": _Measure(hub_durable.measure, 3),
+    "hub-resume": _Measure(hub_resume.measure, 2),
+    "hub-storm": _Measure(lambda repeat, _: hub_storm.measure(repeat), 2),
     "hub-idle": _Measure(lambda repeat, _: hub_idle.measure(repeat), 1),
     "store": _Measure(store.measure, 5),
     "memory": _Measure(lambda repeat, _: memory.measure(repeat), 2),

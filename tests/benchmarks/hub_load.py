@@ -6,6 +6,7 @@ import select
 import socket
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from .arrivals import Traffic
@@ -159,10 +160,10 @@ class Pair:
         """Seconds that each delivery took."""
         self.next_at = 0.0
 
-    def begin(self) -> None:
-        """Measure from now on."""
+    def begin(self, after: float = 0.0) -> None:
+        """Measure from now on, or from so many seconds later."""
         self._due, self._arrived, self.taken = [], 0, []
-        self.next_at = time.perf_counter()
+        self.next_at = time.perf_counter() + after
 
     def work(self) -> None:
         """Send what is due, and take what has arrived."""
@@ -181,10 +182,8 @@ class Pair:
         self._arrived += len(data)
         now = time.perf_counter()
         self.taken += [now - at for at in self._due[before : self._arrived // self._size]]
-        try:
+        with suppress(BlockingIOError):
             self._sender.recv(65536)
-        except BlockingIOError:
-            pass
 
     def finish(self) -> list[float]:
         """Wait for what is on its way, and return how long all took."""

@@ -62,7 +62,7 @@ def _one(contender: Contender, count: int, interval: float, busy: Busy) -> tuple
         connections = _open(server.port, count)
         settled_cpu_seconds(server.pid)
         with Joiners(server.port, _EVERY) as joiners, select.epoll() as poller:
-            idle = _Idle(poller, connections)
+            idle = Idle(poller, connections)
             # What came while others were still connecting, if that took long.
             while idle.answer(poller.poll(0)):
                 pass
@@ -95,7 +95,7 @@ def _open(port: int, count: int) -> list[socket.socket]:
     return connections
 
 
-class _Idle:
+class Idle:
     """Connections that only answer pings."""
 
     def __init__(self, poller: select.epoll, connections: list[socket.socket]) -> None:

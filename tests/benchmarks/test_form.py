@@ -15,6 +15,15 @@ from . import (
     echo,
     halfopen,
     handshake,
+    hub_durable,
+    hub_fan_out,
+    hub_flood,
+    hub_idle,
+    hub_memory,
+    hub_other_topic,
+    hub_resume,
+    hub_slow,
+    hub_storm,
     idle,
     memory,
     parse,
@@ -42,10 +51,24 @@ MEASURES: dict[str, tuple[Callable[[], list[Row]], set[str]]] = {
     "idle": (lambda: idle.measure(1, connections=50, interval=0.5), OURS),
     "churn": (lambda: churn.measure(1, cycles=200), OURS),
     "halfopen": (lambda: halfopen.measure(1, clients=50, deadline=0.5), OURS),
+    "hub": (lambda: hub_fan_out.measure(1, 0.02, receivers=20), OURS),
+    "hub-other-topic": (lambda: hub_other_topic.measure(1, 0.01, subscribers=100), OURS),
+    "hub-memory": (lambda: hub_memory.measure(1, sessions=500), OURS),
+    "hub-idle": (lambda: hub_idle.measure(1, sessions=50, interval=0.5), OURS),
+    "hub-slow": (lambda: hub_slow.measure(1, total=2**25, numbers=(3,)), OURS),
+    "hub-flood": (lambda: hub_flood.measure(1, 0.01, commands=20_000), OURS),
+    "hub-durable": (lambda: hub_durable.measure(1, 0.02, publishers=5), {"durable, asyncio"}),
+    "hub-resume": (lambda: hub_resume.measure(1, 0.01, numbers=(200, 400)), OURS),
+    "hub-storm": (lambda: hub_storm.measure(1, clients=20), OURS),
 }
 
-ALONE = {"idle", "churn", "halfopen"}
+ALONE = {"idle", "churn", "halfopen"} | {
+    f"hub-{name}" for name in ("other-topic", "memory", "idle", "slow", "storm")
+}
 """These have goals of their own and no peers."""
+
+DIFFERENCES = {"churn", "hub-other-topic", "hub-memory", "hub-slow", "hub-resume"}
+"""Figures of these say how much more there is after something: perhaps nothing, or less."""
 
 
 @pytest.mark.benchmark
@@ -59,8 +82,7 @@ def test_rows(name: str) -> None:
         by_what.setdefault(row.what, set()).add(row.who)
         assert len(row.figures) == 1
         assert all(math.isfinite(figure) for figure in row.figures), row
-        # What is left of clients that went may be nothing.
-        assert name == "churn" or min(row.figures) > 0, row
+        assert name in DIFFERENCES or min(row.figures) > 0, row
         for peer in row.peers:
             assert all(math.isfinite(ratio) and ratio > 0 for ratio in row.ratios(peer)), row
     assert by_what

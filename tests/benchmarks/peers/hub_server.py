@@ -2,11 +2,12 @@
 
 Raised are only the limits that would stop a load generator, because it comes from one address and says
 more than a person: connections of one address and of all, those that open at once, and the rate of
-requests, unless `--default-rates` leaves that as it is.
+requests, unless `--default-rates` leaves that as it is. Lowered is what is kept in memory of durable
+topics, so that a resume reads the store.
 
 What a topic does is told by its first token: `room`, `feed` (no history, who is too slow is closed),
 `lossy` (drop-oldest), `kept` (history in memory) and `durable` (history in the store, if there is one).
-Users are called `user00000`, `user00001` and so on; a token is the name with `token-` before it.
+A token is the user's name with `token-` before it.
 A `call` of `counters` answers with what hub and store have counted, and how many sessions ended with
 which close code.
 """
@@ -21,7 +22,7 @@ from typing import Any
 
 import msgspec
 
-from hubbub.core.auth import TokenAuth
+from hubbub.core.auth import External
 from hubbub.core.grants import Grant
 from hubbub.core.handshake import ServerOptions
 from hubbub.core.hub_config import HubConfig
@@ -33,8 +34,11 @@ from hubbub.transports.hooks import Calling, Hooks
 from hubbub.transports.stores.sqlite import SQLiteStore
 
 MANY = 1_000_000
+EVERYTHING = (">",)
 KEPT = 200_000
 """Publications that a topic with history keeps."""
+IN_MEMORY = 100
+"""Publications of a durable topic that are not read from the store."""
 
 RULES = (
     Rule(pattern="room.>", presence=True, announce=True),
@@ -61,18 +65,20 @@ def config_of(options: argparse.Namespace) -> HubConfig:
         max_connections=100_000,
         max_connections_per_address=100_000,
         max_opening=20_000,
+        durable_memory=IN_MEMORY,
         ping_interval=options.ping_interval,
     )
     if not options.default_rates:
         limits = msgspec.structs.replace(limits, request_rate=MANY, request_burst=MANY)
-    names = [f"user{number:05}" for number in range(options.users)]
-    grants = {f"token-{name}": Grant(user=name, read=(">",), write=(">",)) for name in names}
     return HubConfig(
-        options=ServerOptions(limits=limits),
-        rules=RULES,
-        auth=TokenAuth.of_plain(grants),
-        anonymous=None,
+        options=ServerOptions(limits=limits), rules=RULES, anonymous=None, auth=External()
     )
+
+
+def authenticate(token: str) -> Grant | None:
+    """Return what a token grants. Each session has a grant of its own, as with signed tokens."""
+    name = token.removeprefix("token-")
+    return None if name == token else Grant(user=name, read=EVERYTHING, write=EVERYTHING)
 
 
 async def main(transport: Any, options: argparse.Namespace) -> None:
@@ -98,7 +104,15 @@ async def main(transport: Any, options: argparse.Namespace) -> None:
     # As the command line does.
     gc.collect()
     gc.freeze()
-    made = transport.serve_hub(config, "127.0.0.1", 0, hooks=hooks, store=store, on_event=note)
+    made = transport.serve_hub(
+        config,
+        "127.0.0.1",
+        0,
+        authenticate=authenticate,
+        hooks=hooks,
+        store=store,
+        on_event=note,
+    )
     async with made as server:
         port = server.sockets[0].getsockname()[1]
         print(f"hubbub hub listens on ws://127.0.0.1:{port}/", flush=True)
@@ -109,7 +123,6 @@ def run() -> None:
     """Serve on the chosen loop."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--transport", choices=["asyncio", "trio"], default="asyncio")
-    parser.add_argument("--users", type=int, default=1_100)
     parser.add_argument("--store", help="a file for durable topics")
     parser.add_argument("--one-by-one", action="store_true", help="a commit for each publication")
     parser.add_argument("--ping-interval", type=float, default=20.0)
