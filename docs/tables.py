@@ -19,6 +19,7 @@ from hubbub.apps.hub.settings_layers import variables
 from hubbub.apps.hub.settings_types import fields_of, may_be_none, words
 from hubbub.apps.hub.toml_text import toml_value
 from hubbub.core import Limits, limits
+from hubbub.core.client_states import CLIENT, ClientState, ClientStep
 from hubbub.core.hub_limits import HubLimits
 from hubbub.core.rules import DEFAULT_RULES, Rule
 from hubbub.core.session_states import SESSION, SessionState, SessionStep
@@ -62,14 +63,14 @@ def _field_docs(source: str, class_name: str) -> list[tuple[str, str]]:
 
 
 def states_page() -> str:
-    """The transition tables of a connection and of a session."""
+    """The transition tables of a connection, a session and a client."""
     return "\n".join(
         [
             "# States",
             "",
             "In a connection two small machines run side by side, its opening and its closing; a",
-            "session of a hub is a third one around them. A cell says where an input leads; an empty",
-            "one cannot happen. Made from the code by `docs/tables.py`.",
+            "session of a hub is a third one around them, and so is a client of a hub. A cell says where",
+            "an input leads; an empty one cannot happen. Made from the code by `docs/tables.py`.",
             "",
             "## Opening",
             "",
@@ -86,6 +87,14 @@ def states_page() -> str:
             *_meanings(SessionState, "state", "where the session stands"),
             "",
             *_meanings(SessionStep, "step", "what moved it"),
+            "",
+            "## A client of a hub",
+            "",
+            *_table(ClientState, ClientStep, CLIENT),
+            "",
+            *_meanings(ClientState, "state", "where the client stands"),
+            "",
+            *_meanings(ClientStep, "step", "what moved it"),
             "",
         ]
     )
