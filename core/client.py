@@ -256,7 +256,7 @@ class HubClient(ClientLife):
 
     def close(self, now: float) -> None:
         """End: subscriptions at once, requests when they are answered or after `leave_timeout`."""
-        if self._closing or self.state is ClientState.OVER:
+        if self.closing:
             return
         self._subscribing.acknowledge_all(now, at_once=True)
         self._closing = True
@@ -277,7 +277,7 @@ class HubClient(ClientLife):
     # Inside.
 
     def _check_open(self) -> None:
-        if self._closing or self.state is ClientState.OVER:
+        if self.closing:
             raise LocalProtocolError("the client is closed: make another one")
 
     def _ask(self, number: int, request: Request, repeat: Repeat, now: float) -> int:
@@ -294,4 +294,4 @@ def _check(topic: str) -> None:
     try:
         check_topic(topic)
     except ValueError as error:
-        raise LocalProtocolError(f"topic: {error}") from None
+        raise LocalProtocolError(str(error)) from None

@@ -1,12 +1,16 @@
 """When a client tries to connect again."""
 
 from collections.abc import Iterator
+from typing import Final
 
 from .client_options import HubClientOptions
 from .frames import ComeBack
 from .sender import Entropy
 
 __all__ = ["Attempts"]
+
+_NAME: Final = 1.0
+"""Seconds that are waited at least, unless all delays are shorter."""
 
 
 class Attempts:
@@ -72,3 +76,7 @@ class Attempts:
     def later(self) -> float:
         """A delay for what is tried again on the connection that there is."""
         return next(self._options.backoff.delays(self._entropy))
+
+    def name_delay(self) -> float:
+        """The same for a name that is taken: a hub forgives about one mistake a second for ever."""
+        return max(min(_NAME, self._options.backoff.first), self.later())

@@ -62,8 +62,12 @@ class Identity:
 
     @property
     def nameless(self) -> bool:
-        """Whether the hub picks a name, another one for each connection."""
-        return self.token is None and not self._options.fetches and self._options.name is None
+        """Whether the hub picks a name, another one for each connection.
+
+        It does not where the opening request says who we are; then it tells, too.
+        """
+        known = self.username is not None or self.token is not None or self._options.fetches
+        return not known and self._options.name is None
 
     def request(self, number: int) -> Request:
         """What to say first."""

@@ -107,6 +107,11 @@ class ClientLife:
         return self._identity.username
 
     @property
+    def closing(self) -> bool:
+        """Whether nothing may be asked for any more."""
+        return self._closing or self.state is ClientState.OVER
+
+    @property
     def connection(self) -> WebSocket | None:
         """The connection that there is, or that is being opened."""
         return self._ws
@@ -282,7 +287,7 @@ class ClientLife:
             case Verdict.TAKEN if self._attempts.succeeded and self._may_wait_for_name(now):
                 # By our own dead connection, until the hub finds it dead.
                 self._alarms.disarm(Moment.IDENTIFY)
-                self._alarms.arm(Moment.NAME, now + max(1.0, self._attempts.later()))
+                self._alarms.arm(Moment.NAME, now + self._attempts.name_delay())
             case Verdict.LATER:
                 assert isinstance(answer, ErrorAnswer)
                 self._drop(now)

@@ -91,7 +91,7 @@ class ClientSubscribing:
             try:
                 check_pattern(topic)
             except ValueError as error:
-                raise LocalProtocolError(f"topics: {error}") from None
+                raise LocalProtocolError(str(error)) from None
         clash = self._delivery.clash(topics)
         if clash is not None:
             text = f"{clash!r} is subscribed to already: share that subscription, or close it first"

@@ -6,12 +6,15 @@ from ..core.frames import CloseCode
 from ..core.http import Response
 from ..core.proxy import InvalidProxy
 from ..core.uri import InvalidURI
+from .hub_client_exceptions import HubClosed, HubError
 
 __all__ = [
     "ConcurrencyError",
     "ConnectionClosed",
     "ConnectionClosedError",
     "ConnectionClosedOK",
+    "HubClosed",
+    "HubError",
     "InvalidHandshake",
     "InvalidMessage",
     "InvalidProxy",

@@ -16,8 +16,8 @@ DIRECTIVE = re.compile(
 
 EXCEPTIONS = set(hubbub.transports.exceptions.__all__)
 
-# They stand for their arguments, which `serve`, `serve_hub` and `connect` of either loop take.
-BASES = {"BaseServer", "BaseHubServer", "BaseConnect"}
+# They stand for their arguments, which `serve`, `serve_hub`, `connect` and `connect_hub` of either loop take.
+BASES = {"BaseServer", "BaseHubServer", "BaseConnect", "BaseRemoteHub", "ClientLimits"}
 
 
 def named(page: str) -> list[str]:
