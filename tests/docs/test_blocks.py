@@ -39,8 +39,8 @@ TIMEOUT = 30
 # Each command of a console block, as it is written without its prompt, and the test that runs it.
 COMMANDS: dict[str, str] = {
     "python3 tests/run.py": "tests/packaging/test_run.py::test_installs_again_only_when_needed",
-    "python3 -m venv .venv && .venv/bin/pip install '.[server]' && .venv/bin/hubbub serve chat": (
-        "tests/packaging/test_readme.py::test_the_first_command_serves_the_chat_page"
+    "python3 -m venv .venv && .venv/bin/pip install '.[server]' && .venv/bin/hubbub serve": (
+        "tests/packaging/test_readme.py::test_the_first_command_serves_the_hub_and_its_page"
     ),
     **dict.fromkeys(
         (
@@ -50,10 +50,8 @@ COMMANDS: dict[str, str] = {
             "hubbub serve --host 0.0.0.0 --anonymous --origin https://example.org",
             "hubbub serve --unix hub.sock --trusted-proxy unix --transport trio",
             "hubbub serve echo",
-            "hubbub serve chat --port 8765",
             "hubbub serve chat --host 0.0.0.0 --port 8765",
-            "hubbub serve echo --port 0 --compression deflate --log-format json",
-            "hubbub serve chat --host 0.0.0.0 --tls-cert fullchain.pem --tls-key key.pem",
+            "hubbub serve --host 0.0.0.0 --anonymous --tls-cert fullchain.pem --tls-key key.pem",
         ),
         "tests/docs/test_commands.py::test_a_command_that_serves",
     ),

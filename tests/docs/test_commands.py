@@ -19,10 +19,8 @@ SERVING = [
     "hubbub serve --host 0.0.0.0 --anonymous --origin https://example.org",
     "hubbub serve --unix hub.sock --trusted-proxy unix --transport trio",
     "hubbub serve echo",
-    "hubbub serve chat --port 8765",
     "hubbub serve chat --host 0.0.0.0 --port 8765",
-    "hubbub serve echo --port 0 --compression deflate --log-format json",
-    "hubbub serve chat --host 0.0.0.0 --tls-cert fullchain.pem --tls-key key.pem",
+    "hubbub serve --host 0.0.0.0 --anonymous --tls-cert fullchain.pem --tls-key key.pem",
 ]
 
 

@@ -11,13 +11,11 @@ import pytest
 
 from support.tree import ROOT, source_files
 
-COMMAND = (
-    "python3 -m venv .venv && .venv/bin/pip install '.[server]' && .venv/bin/hubbub serve chat"
-)
+COMMAND = "python3 -m venv .venv && .venv/bin/pip install '.[server]' && .venv/bin/hubbub serve"
 
 
 @pytest.mark.slow
-def test_the_first_command_serves_the_chat_page(tmp_path: Path) -> None:
+def test_the_first_command_serves_the_hub_and_its_page(tmp_path: Path) -> None:
     """The command that the README shows installs hubbub and serves a page at the URL it prints."""
     assert f"$ {COMMAND}\n" in (ROOT / "README.md").read_text()
     for source in source_files():
@@ -41,7 +39,7 @@ def test_the_first_command_serves_the_chat_page(tmp_path: Path) -> None:
             assert process.stdout is not None
             line = next((line for line in process.stdout if "listens on http://" in line), "")
             with urllib.request.urlopen(line.split()[-1], timeout=10) as page:
-                assert b"<title>hubbub chat</title>" in page.read()
+                assert b"<title>hubbub</title>" in page.read()
         finally:
             os.killpg(process.pid, 15)
         assert process.wait(timeout=20) == 0
