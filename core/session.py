@@ -356,6 +356,7 @@ class Session:
 
     def accept(self, now: float) -> None:
         """Open the WebSocket that was asked for."""
+        self.ws.answers_wait = True  # the request itself may be answered, and a Close frame lie behind it
         self.ws.accept(now)
         if self.ws.compressed:
             self.outbox.compress = self.ws.frame_of

@@ -8,6 +8,7 @@ socket full: its session is only told the time, as the contract of `Link` says.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -26,6 +27,8 @@ from hubbub.core.link import End
 from hubbub.core.records import Heads
 from hubbub.core.rules import DEFAULT_RULES, Rule
 from hubbub.core.session import Session
+from hubbub.core.session_states import SessionState
+from hubbub.core.topics import is_pattern
 from hubbub.transports.simulated import seeded_entropy
 
 __all__ = ["WALL", "HubPair", "Message", "Peer", "Raw", "config", "everything", "tokens"]
@@ -93,6 +96,7 @@ class HubPair:
         self.effects: list[Effect] = []
         self.events: list[HubEvent] = []
         self.peers: dict[Session, Peer | Raw] = {}
+        self.sessions: list[Session] = []
         self._next_seed = 100
 
     # Peers.
@@ -100,6 +104,7 @@ class HubPair:
     def raw(self, address: PeerAddress = ADDRESS) -> Raw:
         """A socket that has sent nothing."""
         raw = Raw(self, self.hub.connect(address, self.now))
+        self.sessions.append(raw.session)
         self.peers[raw.session] = raw
         return raw
 
@@ -121,6 +126,7 @@ class HubPair:
         )
         ws = WebSocket(made, now=self.now, entropy=seeded_entropy(self._next_seed))
         peer = Peer(self, self.hub.connect(address, self.now), ws)
+        self.sessions.append(peer.session)
         self.peers[peer.session] = peer
         if settle:
             self.settle()
@@ -186,6 +192,56 @@ class HubPair:
         moments = [self.hub.next_timeout()]
         moments += [p.ws.next_timeout() for p in self.peers.values() if isinstance(p, Peer)]
         return min((at for at in moments if at is not None), default=None)
+
+    def check(self) -> None:
+        """What the hub and its sessions know of each other must agree. `sessions` are all that it has made."""
+        hub = self.hub
+        sessions = list(self.sessions)
+        registry, account = hub._registry, hub.account
+        assert account.waiting == sum(one.outbox.size for one in sessions)
+        assert account.stalled == sum(one.stalled for one in sessions)
+        opening = connected = 0
+        subscriptions: Counter[str] = Counter()
+        present: Counter[tuple[str, str]] = Counter()
+        for one in sessions:
+            outbox = one.outbox
+            lanes = outbox._lanes()
+            assert outbox.size == sum(entry.cost for lane in lanes for entry in lane)
+            assert outbox.size <= outbox.limit
+            assert outbox.answers_size == sum(map(len, outbox.answers or ()))
+            over = one.state is SessionState.OVER
+            leaving = one.state is SessionState.LEAVING
+            assert not (over and (outbox or one.waiting_for or one._moments))
+            assert (one in registry.links) == (not one._gone)
+            opening += one.state is SessionState.OPENING
+            connected += not (over or leaving or one.state is SessionState.OPENING)
+            admitted = one.state in (SessionState.OPEN, SessionState.WAITING)
+            assert (one in registry.admitted) == admitted
+            assert (one in registry.of(one.user)) == admitted
+            assert admitted or not one.subscriptions
+            for topic in one.subscriptions:
+                assert one.grant is not None
+                assert one.grant.may_read(topic)
+                assert one in hub._table.exact(topic)
+                subscriptions[topic] += 1
+                if not is_pattern(topic) and hub._publishing.rules.of(topic).presence:
+                    present[topic, one.user] += 1
+            if not one.told:  # then its adapter need not look
+                assert not outbox.answers
+                assert lanes in ([], [outbox.normal])
+            if not one._gone:
+                moments = [*(one._moments or {}).values(), one.ws.next_timeout()]
+                assert one._at == min((at for at in moments if at is not None), default=None)
+        assert registry._opening == opening
+        assert len(registry.connected) == connected
+        assert dict(hub.topics()) == dict(subscriptions)
+        assert present == Counter(
+            {
+                (topic, user): count
+                for topic in hub._presence.topics()
+                for user, count in hub._presence.members(topic)
+            }
+        )
 
     def take_events(self) -> list[HubEvent]:
         """What the hub has told since the last time."""
