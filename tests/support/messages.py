@@ -7,39 +7,28 @@ from typing import Any
 from hypothesis import strategies as st
 
 from hubbub.core.messages import (
-    Ack,
     Answer,
-    Authenticate,
     AuthResult,
-    Call,
     CallResult,
     Chat,
-    ChooseName,
     Direct,
     ErrorAnswer,
     Gap,
     History,
     Member,
     Notification,
-    Ping,
     PongAnswer,
     Position,
     Presence,
     PresenceChange,
-    Publish,
     Published,
     Push,
-    QueryHistory,
-    QueryPresence,
     Reconnect,
-    Refresh,
-    Request,
-    Subscribe,
     Subscribed,
     System,
-    Unsubscribe,
     Unsubscribed,
 )
+from hubbub.core.strategies import commands, messages
 
 words = st.text(max_size=16)
 ids = st.none() | st.text(max_size=64) | st.integers(-(2**63), 2**63 - 1)
@@ -47,17 +36,7 @@ counts = st.integers(0, 2**63 - 1)
 flags = st.booleans()
 topics = st.lists(words, min_size=1, max_size=4).map(tuple)
 
-json_values: st.SearchStrategy[Any] = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**63), 2**64 - 1)
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(max_size=8),
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3)
-    ),
-    max_leaves=8,
-)
+json_values = messages()
 """What a client may publish."""
 
 positions = st.builds(Position, offset=counts, epoch=words, recovered=st.none() | flags)
@@ -69,42 +48,8 @@ def maybe(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.none() | strategy
 
 
-requests: st.SearchStrategy[Request] = st.one_of(
-    st.builds(Authenticate, token=words, id=ids),
-    st.builds(ChooseName, name=words, id=ids),
-    st.builds(Refresh, token=words, id=ids),
-    st.builds(
-        Subscribe,
-        topics=topics,
-        since=by_topic,
-        last=maybe(counts),
-        ack=flags,
-        name=maybe(words),
-        presence=flags,
-        id=ids,
-    ),
-    st.builds(Unsubscribe, topics=topics, id=ids),
-    st.builds(
-        Publish,
-        topic=words,
-        message=json_values,
-        idempotency_key=maybe(words),
-        key=maybe(words),
-        id=ids,
-    ),
-    st.builds(Publish, to=words, message=json_values, id=ids),
-    st.builds(Ack, topic=words, offset=counts, id=ids),
-    st.builds(QueryPresence, topic=words, id=ids),
-    st.builds(
-        QueryHistory,
-        topic=words,
-        before=maybe(st.integers(1, 2**63 - 1)),
-        limit=maybe(st.integers(1, 2**63 - 1)),
-        id=ids,
-    ),
-    st.builds(Call, name=words, data=json_values, id=ids),
-    st.builds(Ping, id=ids),
-)
+requests = commands(topic=words, pattern=words, name=words)
+"""What a client may ask for; the names in it are any text."""
 
 publications = st.one_of(
     st.builds(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 
-from hypothesis import strategies as st
+from hubbub.core import strategies
 
 
 def naive_matches(pattern: str, topic: str) -> bool:
@@ -43,10 +43,6 @@ PATTERNS = [
 WORDS = ("a", "b", "ab", "+", "^a", "[^.]", "é", "日本")
 """Tokens, some of which mean something to regular expressions."""
 
-topics = st.lists(st.sampled_from(WORDS), min_size=1, max_size=6).map(".".join)
+topics = strategies.topics(WORDS, max_tokens=6)
 
-patterns = st.builds(
-    lambda firsts, last: ".".join((*firsts, last)),
-    st.lists(st.sampled_from((*WORDS, "*", "*", "*")), max_size=5),
-    st.sampled_from((*WORDS, "*", "*", ">", ">")),
-)
+patterns = strategies.patterns(WORDS, max_tokens=6)

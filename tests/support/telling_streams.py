@@ -6,8 +6,9 @@ import zlib
 from collections.abc import Iterator
 from functools import cache
 
+from hubbub.core.strategies.odd_frames import LengthForm, odd_frame
+
 from .frame_readers import TIGHT, Setting
-from .odd_frames import LengthForm, odd_frame
 from .wire import MASK
 
 FIN, RSV1 = 0x80, 0x40

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hubbub.core.strategies import chunkings, streams
 from support.frame_readers import (
     TIGHT,
     WIDE,
@@ -13,7 +14,6 @@ from support.frame_readers import (
     assert_equal_readings,
     read_all,
 )
-from support.frame_streams import cuttings, frame_streams
 
 MORE = settings(max_examples=2 * (settings.default or settings()).max_examples)
 
@@ -28,9 +28,7 @@ def cases(draw: st.DrawFn, *, tight: bool = False) -> tuple[Setting, bytes]:
         limits=TIGHT if tight else WIDE,
         fragments=tight and draw(st.booleans()),
     )
-    stream = frame_streams(
-        client=setting.client, deflate=setting.deflate, takeover=setting.takeover
-    )
+    stream = streams(to_client=setting.client, deflate=setting.deflate, takeover=setting.takeover)
     return setting, draw(stream)
 
 
@@ -39,7 +37,7 @@ def cases(draw: st.DrawFn, *, tight: bool = False) -> tuple[Setting, bytes]:
 def test_any_stream_is_read_alike(case: tuple[Setting, bytes], data: st.DataObject) -> None:
     """Any stream, cut anywhere, is read alike with the fast path, without it, and by wsproto."""
     setting, stream = case
-    assert_equal_readings(setting, data.draw(cuttings(stream)))
+    assert_equal_readings(setting, data.draw(chunkings(stream)))
 
 
 @given(cases(tight=True), st.data())
@@ -49,7 +47,7 @@ def test_any_stream_is_read_alike_within_limits(
 ) -> None:
     """Any stream, cut anywhere, breaks the same limits with the fast path and without it."""
     setting, stream = case
-    assert_equal_readings(setting, data.draw(cuttings(stream)))
+    assert_equal_readings(setting, data.draw(chunkings(stream)))
 
 
 @given(st.one_of(cases(), cases(tight=True)), st.data())
@@ -57,7 +55,7 @@ def test_any_cut_says_the_same(case: tuple[Setting, bytes], data: st.DataObject)
     """However a stream is cut, the same items come, and the same is left open."""
     setting, stream = case
     whole, cut = setting.splitter(), setting.splitter()
-    assert read_all(cut, data.draw(cuttings(stream))) == read_all(whole, [stream])
+    assert read_all(cut, data.draw(chunkings(stream))) == read_all(whole, [stream])
     assert cut.unfinished == whole.unfinished
 
 

@@ -23,9 +23,9 @@ from hubbub.core import (
     TextMessage,
     WebSocket,
 )
+from hubbub.core.strategies import chunkings, streams
+from hubbub.core.strategies.odd_frames import odd_frame
 from support import machines
-from support.frame_streams import cuttings, frame_streams
-from support.odd_frames import odd_frame
 from support.telling_streams import BINARY, CONTINUATION, FIN, PING, PONG, RSV1, TEXT, deflated
 from support.wire import HOST, MASK, pieces, request, response
 
@@ -135,7 +135,7 @@ def cases(draw: st.DrawFn) -> tuple[Side, bytes]:
         fast_path=draw(st.booleans()),
         closes_first=draw(st.booleans()),
     )
-    stream = draw(frame_streams(client=side.client, deflate=side.deflate))
+    stream = draw(streams(to_client=side.client, deflate=side.deflate))
     if draw(st.booleans()):
         key = None if side.client else MASK
         ping = odd_frame(FIN | draw(st.sampled_from((PING, PONG))), b"flood", key=key)
@@ -151,7 +151,7 @@ def test_the_handshake_and_frames_may_be_cut_anywhere(
     """One stream of handshake and frames gives the same events, output and state for any cut."""
     side, frames = case
     stream = side.opening() + frames
-    assert outcome(side, data.draw(cuttings(stream))) == outcome(side, [stream])
+    assert outcome(side, data.draw(chunkings(stream))) == outcome(side, [stream])
 
 
 @given(cases(), st.data())
@@ -159,7 +159,7 @@ def test_frames_may_be_cut_anywhere(case: tuple[Side, bytes], data: st.DataObjec
     """The frames on an open, or closing, connection give the same for any cut."""
     side, frames = case
     expected = outcome(side, [frames], opened=True)
-    assert outcome(side, data.draw(cuttings(frames)), opened=True) == expected
+    assert outcome(side, data.draw(chunkings(frames)), opened=True) == expected
     other = side._replace(fast_path=not side.fast_path)
     assert outcome(other, [frames], opened=True) == expected
 

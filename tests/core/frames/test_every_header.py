@@ -8,8 +8,8 @@ from itertools import product
 
 import pytest
 
+from hubbub.core.strategies.odd_frames import LengthForm, odd_frame
 from support.frame_readers import CountingSplitter, Setting, comparable, follow
-from support.odd_frames import LengthForm, odd_frame
 from support.telling_streams import CLOSE, CONTINUATION, EURO, RSV1, TEXT, deflated
 from support.wire import MASK
 

@@ -17,8 +17,8 @@ from hubbub.core.frames import (
     text_payload,
 )
 from hubbub.core.splitter import PingFrame, PongFrame
+from hubbub.core.strategies.odd_frames import masked, odd_frame
 from support.frame_readers import PlainReader
-from support.odd_frames import masked, odd_frame
 
 keys = st.binary(min_size=4, max_size=4)
 roles = pytest.mark.parametrize("key", [None, b"\x01\x80\x00\xfe"], ids=["server", "client"])

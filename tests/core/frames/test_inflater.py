@@ -13,8 +13,8 @@ from hubbub.core.events import BinaryMessage, TextMessage
 from hubbub.core.extensions import Agreement, Deflate
 from hubbub.core.limits import Limits
 from hubbub.core.splitter import Failure, FrameSplitter, Item, PingFrame
+from hubbub.core.strategies.odd_frames import odd_frame
 from support.frame_readers import read_all
-from support.odd_frames import odd_frame
 from support.telling_streams import BINARY, CONTINUATION, FIN, PING, RSV1, TEXT, deflated
 from support.wire import pieces
 

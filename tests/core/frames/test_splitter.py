@@ -7,8 +7,8 @@ import pytest
 from hubbub.core.events import BinaryMessage, Close, TextMessage
 from hubbub.core.limits import Limits
 from hubbub.core.splitter import Failure, FrameSplitter, Item, PingFrame, PongFrame
+from hubbub.core.strategies.odd_frames import odd_frame
 from support.frame_readers import Setting, read_all
-from support.odd_frames import odd_frame
 from support.telling_streams import (
     BINARY,
     CLOSE,

@@ -14,8 +14,8 @@ from hubbub.core.deflate import Inflater
 from hubbub.core.events import BinaryMessage, Close, TextMessage
 from hubbub.core.limits import Limits
 from hubbub.core.splitter import Failure, FrameSplitter, Item, PingFrame, PongFrame
+from hubbub.core.strategies.odd_frames import odd_frame
 from support.frame_readers import PlainReader
-from support.odd_frames import odd_frame
 from support.telling_streams import (
     BINARY,
     CLOSE,

@@ -22,7 +22,7 @@ from hubbub.core import (
     WebSocket,
     text_response,
 )
-from support.frame_streams import cuttings
+from hubbub.core.strategies import chunkings
 from support.machines import events, output, read_answer, server
 from support.mutations import mutate_http
 from support.wire import HOST, head, pieces, request
@@ -345,7 +345,7 @@ def test_the_cut_does_not_matter(
 ) -> None:
     """Whole, in single bytes or cut anywhere, a stream gives the same events, bytes, end and deadlines."""
     expected = life([stream], options)
-    cut = pieces(stream, 2) if data is None else data.draw(cuttings(stream))
+    cut = pieces(stream, 2) if data is None else data.draw(chunkings(stream))
     assert life(cut, options) == expected
     if len(stream) < 2000:
         assert life(pieces(stream, 1), options) == expected

@@ -1,13 +1,15 @@
 """Frames that no honest peer sends: any two first bytes, lengths in the wrong form, lengths that lie."""
 
-from __future__ import annotations
-
 from functools import cache
-from typing import Literal
+from typing import Final, Literal
 
-from .wire import MASK
+__all__ = ["MASK", "LengthForm", "masked", "odd_frame", "shortest_form"]
+
+MASK: Final = b"\x37\xfa\x21\x3d"
+"""The masking key of RFC 6455, 5.7."""
 
 LengthForm = Literal[7, 16, 64]
+"""Bits in which a frame's length is written."""
 
 
 def shortest_form(size: int) -> LengthForm:

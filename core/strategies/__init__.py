@@ -1,0 +1,27 @@
+"""Hypothesis strategies and a model, for tests of what is built on hubbub. They need the extra `testing`.
+
+Nothing else in hubbub imports this. Each function gives a strategy; what a strategy gives is plain data.
+"""
+
+from .frames import chunkings, frames, streams
+from .names import grants, names, patterns, rules, topics
+from .requests import commands, messages, requests, texts
+from .scripts import networks, schedules, sessions
+
+__all__ = [
+    "chunkings",
+    "commands",
+    "frames",
+    "grants",
+    "messages",
+    "names",
+    "networks",
+    "patterns",
+    "requests",
+    "rules",
+    "schedules",
+    "sessions",
+    "streams",
+    "texts",
+    "topics",
+]
