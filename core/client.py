@@ -259,6 +259,7 @@ class HubClient(ClientLife):
         if self.closing:
             return
         self._subscribing.acknowledge_all(now, at_once=True)
+        self._pump(now)
         self._closing = True
         self._delivery.end_all()
         if self._requests.pending:

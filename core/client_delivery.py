@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from .client_streams import Stream, StreamPush, StreamState
+from .client_streams import Stream, StreamPush
 from .messages import Direct, ErrorAnswer, Unsubscribed
 
 __all__ = ["Delivery"]
@@ -107,8 +107,3 @@ class Delivery:
             if stream.ended:
                 self.end(stream, stream.failure)
             self.note(stream)
-
-    @property
-    def wanted(self) -> bool:
-        """Whether one is to be asked for."""
-        return any(stream.state is StreamState.WANTED for stream in self.streams)

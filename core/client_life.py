@@ -418,7 +418,8 @@ class ClientLife:
     @property
     def _held(self) -> bool:
         """Whether nothing is read on. Answers come behind events: while one is awaited, reading goes on."""
-        return self._delivery.full and not self._requests.asking
+        full = self._delivery.full and self.state is ClientState.READY
+        return full and not self._requests.asking
 
     def _take(self, event: object, now: float) -> None:
         match event:

@@ -31,9 +31,6 @@ class EventQueue:
         self._size = 0
         self._dropped: dict[str, int] = {}
 
-    def __bool__(self) -> bool:
-        return bool(self._events or self._dropped)
-
     def __len__(self) -> int:
         return len(self._events)
 

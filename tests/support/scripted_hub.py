@@ -81,16 +81,16 @@ class ScriptedHub:
 
     Args:
         reachable: whether connections come about.
-        limits: of the client's connections.
+        line_limits: of the client's connections.
         options: of the client.
     """
 
     def __init__(
-        self, *, reachable: bool = True, limits: Limits = _PATIENT, **options: Any
+        self, *, reachable: bool = True, line_limits: Limits = _PATIENT, **options: Any
     ) -> None:
         self.now = 100.0
         self.reachable = reachable
-        self.limits = limits
+        self.line_limits = line_limits
         self.client = HubClient(HubClientOptions(**options), entropy=seeded_entropy(1))
         self.requests: list[Message] = []
         """What the client asked for, and the test has not taken."""
@@ -129,7 +129,7 @@ class ScriptedHub:
             return True
         self.attempts.append(self.now)
         if self.reachable:
-            line = _Line(self.now, 10 * len(self.attempts), self.limits)
+            line = _Line(self.now, 10 * len(self.attempts), self.line_limits)
             self.lines.append(line)
             assert self.client.connected(effect.id, line.client, self.now)
         else:
@@ -157,6 +157,13 @@ class ScriptedHub:
                 line.server.handle_timeout(self.now)
             self.settle()
         self.now = until
+
+    def wait_for_request(self) -> None:
+        """Let time pass until the client asks for something."""
+        while not self.requests:
+            at = self._next()
+            assert at is not None, "it will never ask"
+            self.advance(max(0.0, at - self.now))
 
     def _next(self) -> float | None:
         moments = [self.client.next_timeout()]
@@ -194,12 +201,16 @@ class ScriptedHub:
 
     def let_in(self, username: str = "ann") -> None:
         """Take who the client says it is, and let it in."""
+        self.let_in_only(username)
+        assert self.state is ClientState.READY
+
+    def let_in_only(self, username: str = "ann") -> None:
+        """The same, whatever the client does then."""
         first = self.requests.pop(0)
         if _kind(first) == "ping":
             self.answer(first, type="pong")
         else:
             self.answer(first, type="auth", status="ok", username=username)
-        assert self.state is ClientState.READY
 
     def grant(self, request: Message, **positions: Any) -> None:
         """Answer a subscription; a position is an offset, or offset, epoch and `recovered`."""

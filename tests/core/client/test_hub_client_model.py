@@ -174,7 +174,7 @@ def check(events: list[Any], run: Run) -> dict[str, tuple[str, int]]:
 
 
 @given(st.lists(steps, min_size=10, max_size=60))
-@settings(max_examples=100, report_multiple_bugs=False)
+@settings(max_examples=60, report_multiple_bugs=False)
 def test_nothing_is_missing_untold_and_nothing_comes_twice(script: list[tuple[Any, ...]]) -> None:
     """After any faults each stream is whole but for what it told, and everyone catches up."""
     run = Run()
