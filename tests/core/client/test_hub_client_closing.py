@@ -67,10 +67,10 @@ def test_each_row_of_the_table(code: CloseCode, row: ComeBack) -> None:
         return
     change = next(one for one in hub.changes if one.state is ClientState.WAITING)
     assert change.code == (None if code == CloseCode.ABNORMAL_CLOSURE else code)
+    assert change.delay is not None
     if row in (ComeBack.YES, ComeBack.RENEWED):
         assert change.delay == 0.0
     else:
-        assert change.delay is not None
         assert 0.0 < change.delay <= 5.0
         assert not hub.fetches
         hub.advance(change.delay)
