@@ -43,7 +43,7 @@ def test_every_dependency_has_its_reason() -> None:
     # Those that check, and those that make the pages, are named where they are configured.
     extras["dev"] -= {"coverage", "furo", "import-linter", "markdown-it-py", "mypy", "myst-parser"}
     extras["dev"] -= {"pyright", "ruff", "setuptools", "sphinx"}
-    shown: dict[str, set[str]] = {name: set() for name in extras} | {"base": set()}
+    shown: dict[str, set[str]] = {name: set() for name in ("base", *extras)}
     for names, _, where in rows("package"):
         extra = re.search(r"extra `(\w+)`", where)
         found = {name.lower() for name in names.split(", ")}
