@@ -15,7 +15,10 @@ from .failure import Failure
 from .hub.config_command import config, tell_mistakes
 from .hub.settings_mistakes import Mistakes
 from .hub.token_command import token
+from .listen_command import listen
+from .publish_command import publish
 from .serve import serve
+from .simulate_command import simulate_command
 from .store_command import store
 
 __all__ = ["app", "main"]
@@ -28,12 +31,15 @@ app = typer.Typer(
 )
 app.command()(serve)
 app.command()(connect)
+app.command()(listen)
+app.command()(publish)
+app.command("simulate")(simulate_command)
 app.add_typer(config, name="config")
 app.add_typer(store, name="store")
 app.add_typer(token, name="token")
 
 
-_COMMANDS = ("config", "connect", "serve", "store", "token")
+_COMMANDS = ("config", "connect", "listen", "publish", "serve", "simulate", "store", "token")
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,12 +1,35 @@
 """Machines on virtual time, from one seed: two and a link between them, or a whole hub with its clients.
 
 `SimulatedLink` does to two links what real adapters and a real network do: it cuts the stream into any
-pieces, delays them, holds them back, loses the connection. One integer seed decides everything, so a
-failure is replayed by its seed. Time jumps to the next moment at which something happens.
+pieces, delays them, holds them back, loses the connection. `SimulatedHub` joins a real hub with many real
+clients by such links, and checks all that the hub does against a plain model of one. One integer seed
+decides everything, so a failure is replayed by its seed. Time jumps to the next moment at which something
+happens.
 """
 
 from .agenda import Stuck
+from .client import SimulatedClient
+from .faults import Fault
+from .hub import SimulatedHub
 from .link import Endpoint, SimulatedLink, seeded_entropy
+from .many import simulate_many
 from .network import PERFECT, Network
+from .playing import Found, Outcome, simulate
+from .violation import Violation
 
-__all__ = ["PERFECT", "Endpoint", "Network", "SimulatedLink", "Stuck", "seeded_entropy"]
+__all__ = [
+    "PERFECT",
+    "Endpoint",
+    "Fault",
+    "Found",
+    "Network",
+    "Outcome",
+    "SimulatedClient",
+    "SimulatedHub",
+    "SimulatedLink",
+    "Stuck",
+    "Violation",
+    "seeded_entropy",
+    "simulate",
+    "simulate_many",
+]

@@ -165,7 +165,7 @@ class SimulatedLink:
             self._deliver(side, b"")
         if end is End.CLOSE:
             if side.outbound:
-                self._agenda.at(self.now + LINGER, lambda: self._lose(side))
+                self._agenda.at(self.now + LINGER, lambda: self._give_up(side))
             else:
                 self._lose(side)
             return
@@ -205,7 +205,7 @@ class SimulatedLink:
 
     def _changed(self, side: Endpoint) -> None:
         side.on_change(self.now)
-        if not side.deferred:
+        if not side.deferred and (side.link.dirty or side.outbound):
             self.serve(side)
 
     def _write(self, side: Endpoint) -> None:
@@ -213,6 +213,8 @@ class SimulatedLink:
         moved = False
         while True:
             if not side.outbound:
+                if moved and not link.dirty:
+                    break
                 frames = link.data_to_send(now)
                 if not frames:
                     break
@@ -252,6 +254,8 @@ class SimulatedLink:
             if receiver.closed_at is None:
                 receiver.inbound.append(piece)
                 self._read(receiver)
+            elif piece:
+                self._reset(sender)  # nobody is there to read it
 
         self._agenda.at(at, arrive)
 
@@ -276,6 +280,18 @@ class SimulatedLink:
             if peer.outbound:
                 self.serve(peer)
         side.reading = False
+
+    def _give_up(self, side: Endpoint) -> None:
+        """Close a socket over bytes that it could not send: the peer is told that way."""
+        if side.closed_at is None:
+            self._lose(side)
+            self._reset(self._peer(side))
+
+    def _reset(self, side: Endpoint) -> None:
+        """A side learns that nobody is there any more, if anything gets through."""
+        network = self.network
+        if network.silent_from is None or self.now < network.silent_from:
+            self._agenda.at(self.now + network.latency[0], lambda: self._lose(side))
 
     def _lose(self, side: Endpoint) -> None:
         if side.closed_at is None:
