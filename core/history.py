@@ -18,7 +18,7 @@ __all__ = ["Log"]
 _COMPACT: Final = 64
 """Removed entries at the front after which the list may be made shorter."""
 
-_GONE: Final = Publication(None, PreparedMessage.of_text(""))
+_GONE: Final = Publication(None, PreparedMessage.of_text(b""))
 """Stands where a publication was removed, so that its memory is free at once."""
 
 
