@@ -1,14 +1,17 @@
 """Sessions that a fan-out to many has reached, in the order in which their bytes are taken.
 
 They come after all others: what is said to few must not wait until thousands were written to. And what
-is written to most of them is the same, so it is taken for many at once, without a call for each.
+is written to most of them is the same, so queues that are equal are one object (see `SharedQueue`), and
+what is to be written is taken for many sessions at once, without a call for each. A session for which
+something else comes than a message to many has a queue of its own from then on.
 """
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Any, Final
 
 from .account import Account
-from .publication import Lane
+from .outbox import Publication, SharedQueue
 from .session import Session
 
 __all__ = ["MANY", "Crowd"]
@@ -21,25 +24,68 @@ _MOST: Final = 65536
 
 
 class Crowd:
-    """Sessions for which nothing but publications waits, as far as is known.
+    """Sessions for which nothing waits but a queue that is shared, as far as is known.
 
     Args:
         account: what is counted.
     """
 
-    __slots__ = ("_account", "waiting")
+    __slots__ = ("_account", "_waiting")
 
     def __init__(self, account: Account) -> None:
         self._account = account
-        self.waiting: deque[Session] = deque()
-        """A fan-out appends to it those for whom nothing waited before. For some nothing waits by now."""
+        self._waiting: deque[Session] = deque()
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def share(
+        self, publication: Publication, receivers: Iterable[Session], limit: int
+    ) -> list[Session]:
+        """Queue a publication for all for whom nothing waits but what they share.
+
+        Args:
+            publication: of the normal lane.
+            receivers: who gets it.
+            limit: what may wait for one of them.
+
+        Returns:
+            The others: it must be queued for each by itself.
+        """
+        after: SharedQueue | None = SharedQueue(None, publication)
+        before: SharedQueue | None = None
+        longer: dict[SharedQueue | None, SharedQueue | None] = {None: after}
+        apart: list[Session] = []
+        join = self._waiting.append
+        count = 0
+        for session in receivers:
+            # This loop is half of what a delivery costs in the machine.
+            queue = session.shared
+            if session.told:
+                apart.append(session)
+                continue
+            if queue is not before:  # mostly it is the same as that of the last one
+                before = queue
+                if queue not in longer:
+                    assert queue is not None
+                    fits = queue.cost + publication.cost <= limit
+                    longer[queue] = SharedQueue(queue, publication) if fits else None
+                after = longer[queue]
+            if after is None:
+                apart.append(session)
+                continue
+            if queue is None:
+                join(session)
+            session.shared = after
+            count += 1
+        self._account.waiting += publication.cost * count
+        return apart
 
     def next(self) -> Session | None:
         """Take the next one, for `data_to_send`; None if none is left."""
-        waiting = self.waiting
-        while waiting:
-            session = waiting.popleft()
-            if session.outbox.normal and not session.told:
+        while self._waiting:
+            session = self._waiting.popleft()
+            if session.shared is not None and not session.told:
                 session.told = True
                 return session
         return None
@@ -52,30 +98,29 @@ class Crowd:
         Returns:
             Each session's carrier, and what is to be written to it: it is on the wire with that.
         """
-        waiting = self.waiting
+        waiting = self._waiting
         taken: list[tuple[Any, bytes]] = []
-        lane: Lane = []
+        before: SharedQueue | None = None
         chunk = b""
         messages = size = cost = 0
         while waiting and len(taken) < most:
+            # This loop is the other half.
             session = waiting.popleft()
-            outbox = session.outbox
-            if not outbox.normal or session.told:
+            queue = session.shared
+            if queue is None or session.told:
                 continue
             ws = session.ws
-            if ws.dirty or not (session.plain and ws.unchanged and outbox.size <= _MOST):
+            if ws.dirty or not (ws.unchanged and session.plain and queue.cost <= _MOST):
                 session.mark()
                 continue
-            if outbox.normal != lane:  # mostly it has the very same publications
-                lane = outbox.normal
-                chunk = lane[0].frame if len(lane) == 1 else b"".join([one.frame for one in lane])
-            outbox.normal = []
-            cost += outbox.size
-            outbox.size = 0
-            session.slow_told = False
-            messages += len(lane)
-            size += len(chunk)
+            if queue is not before:
+                before = queue
+                chunk = queue.chunk()
+            session.shared = None
             taken.append((session.carrier, chunk))
+            messages += queue.length
+            cost += queue.cost
+            size += len(chunk)
         account = self._account
         account.waiting -= cost
         account.counters.messages_out += messages

@@ -256,7 +256,7 @@ class Hub:
     @property
     def crowded(self) -> bool:
         """Whether a fan-out to many has reached sessions that `take_crowd` has not come to."""
-        return bool(self._crowd.waiting)
+        return bool(self._crowd)
 
     def take_crowd(self, most: int) -> list[tuple[Any, bytes]]:
         """Take what waits for the next sessions that a fan-out to many has reached.

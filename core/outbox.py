@@ -15,7 +15,7 @@ from .outgoing import PreparedMessage
 from .publication import ENTRY, GapMark, Lane, Publication
 from .shedding import Shedder
 
-__all__ = ["ENTRY", "GapMark", "Lane", "Outbox", "Publication"]
+__all__ = ["ENTRY", "GapMark", "Lane", "Outbox", "Publication", "SharedQueue"]
 
 _TURNS: Final = (0, 0, 0, 0, 1, 1, 2)
 """Whose turn it is: of the high, the normal or the low lane."""
@@ -23,6 +23,48 @@ _TURNS: Final = (0, 0, 0, 0, 1, 1, 2)
 _HIGH: Final = 0
 _NORMAL: Final = 1
 _LOW: Final = 2
+
+
+class SharedQueue:
+    """Publications that wait for many sessions, each of which has nothing else waiting.
+
+    It never changes: with one publication more it is another one, and the same for all whose queues were
+    the same before.
+
+    Args:
+        before: what waits already; None if nothing does.
+        publication: of the normal lane.
+    """
+
+    __slots__ = ("_chunk", "before", "cost", "length", "publication")
+
+    def __init__(self, before: "SharedQueue | None", publication: Publication) -> None:
+        self.before = before
+        self._chunk: bytes | None = None
+        self.publication = publication
+        """The newest."""
+        self.cost = publication.cost if before is None else before.cost + publication.cost
+        """What they count for in each session."""
+        self.length = 1 if before is None else before.length + 1
+        """How many they are."""
+
+    def publications(self) -> list[Publication]:
+        """All of them, in their order."""
+        found = [self.publication]
+        before = self.before
+        while before is not None:
+            found.append(before.publication)
+            before = before.before
+        found.reverse()
+        return found
+
+    def chunk(self) -> bytes:
+        """All their frames."""
+        if self.before is None:
+            return self.publication.frame
+        if self._chunk is None:
+            self._chunk = b"".join([one.frame for one in self.publications()])
+        return self._chunk
 
 
 class Outbox:

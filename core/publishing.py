@@ -140,7 +140,8 @@ class Publishing:
         elif len(receivers) < MANY:
             self._queue(publication, receivers)
         else:
-            self._queue_for_many(publication, receivers)
+            limit = self._limits.outbox_size
+            self._queue(publication, self._crowd.share(publication, receivers, limit))
         while self._failing and self._depth == 1:
             session, _ = self._failing.popitem()
             account.counters.dropped_disconnect += len(session.outbox)
@@ -165,25 +166,6 @@ class Publishing:
                 dirty.append(session)
         self._queued(publication, len(receivers), full)
 
-    def _queue_for_many(self, publication: Publication, receivers: Collection[Session]) -> None:
-        """This loop is what a delivery costs in the machine."""
-        cost = publication.cost
-        limit = self._limits.outbox_size
-        crowd = self._crowd.waiting
-        full: list[Session] = []
-        for session in receivers:
-            outbox = session.outbox
-            size = outbox.size + cost
-            if size > limit:
-                full.append(session)
-                continue
-            outbox.size = size
-            lane = outbox.normal
-            if not lane:  # else its adapter knows of what waited before
-                crowd.append(session)
-            lane.append(publication)
-        self._queued(publication, len(receivers), full)
-
     def _queued(self, publication: Publication, count: int, full: list[Session]) -> None:
         self._account.waiting += publication.cost * (count - len(full))
         for session in full:
@@ -196,6 +178,10 @@ class Publishing:
         topic = publication.topic
         assert topic is not None
         share = self._share()
+        if len(receivers) >= MANY and publication.lane == 1:
+            live = [session for session in receivers if session.behind is None]
+            others = [session for session in receivers if session.behind is not None]
+            receivers = self._crowd.share(publication, live, self._limits.outbox_size) + others
         for session in receivers:
             cursor = None if session.behind is None else session.behind.get(topic)
             if cursor is not None:

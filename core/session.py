@@ -22,7 +22,7 @@ from .http import Response
 from .hub_limits import HubLimits
 from .limits import TokenBucket
 from .link import End
-from .outbox import Outbox, Publication
+from .outbox import Outbox, Publication, SharedQueue
 from .outgoing import PreparedMessage
 from .session_states import SESSION, SessionState, SessionStep
 from .websocket import WebSocket
@@ -122,6 +122,7 @@ class Session:
         "_hub",
         "_limits",
         "_moments",
+        "_outbox",
         "_requests",
         "_reserved",
         "_working",
@@ -131,9 +132,9 @@ class Session:
         "grant",
         "hungry",
         "number",
-        "outbox",
         "peer",
         "plain",
+        "shared",
         "since",
         "slow_told",
         "stalled",
@@ -168,7 +169,9 @@ class Session:
         """Topics whose publications it gets from their logs, not as they come."""
         self.hungry = False
         """Whether it is to be fed once its outbox has room."""
-        self.outbox = Outbox(hub.limits.outbox_size)
+        self.shared: SharedQueue | None = None
+        """What waits for it and for many others; then nothing else does. See `Crowd`."""
+        self._outbox = Outbox(hub.limits.outbox_size)
         self.waiting_for: int | None = None
         """The effect whose outcome it waits for."""
         self.stalled = 0
@@ -178,8 +181,8 @@ class Session:
         self.plain = False
         """Whether frames leave as they are, without compression, and without TLS; see `Crowd.take`."""
         self.told = True
-        """Whether the adapter knows from the hub that it has something to do. While it does not, nothing
-        waits but publications of the normal lane."""
+        """Whether the adapter knows from the hub that it has something to do. While it does not, its
+        outbox is empty."""
         self._close: tuple[int, str] | None = None
         self._moments: dict[Moment, float] | None = None
         self._at: float | None = None
@@ -202,7 +205,7 @@ class Session:
         self._account.counters.bytes_in += len(data)
         # These bytes may end the connection. How they were cut decides nothing: what came before is answered.
         self.ws.answers_wait = (
-            self.outbox.answers is not None
+            self._outbox.answers is not None
             or self.waiting_for is not None
             or self._reserved is not None
         )
@@ -245,7 +248,9 @@ class Session:
 
     def data_to_send(self, now: float, max_bytes: int = 65536) -> list[bytes]:
         """Take bytes to write (see `Link`)."""
-        ws, outbox = self.ws, self.outbox
+        if self.shared is not None:
+            self._share_no_more()
+        ws, outbox = self.ws, self._outbox
         size = outbox.size
         if (
             not ws.dirty
@@ -270,7 +275,7 @@ class Session:
         return self._data_to_send(now, max_bytes)
 
     def _data_to_send(self, now: float, max_bytes: int) -> list[bytes]:
-        ws, outbox = self.ws, self.outbox
+        ws, outbox = self.ws, self._outbox
         if self._close is not None and not outbox:
             self._close_now(now)
         taken = ws.data_to_send(now, max_bytes)
@@ -304,7 +309,7 @@ class Session:
     @property
     def dirty(self) -> bool:
         """Whether the adapter has something to do (see `Link`)."""
-        return self.told or bool(self.outbox.normal)
+        return self.told or self.shared is not None
 
     @property
     def unchanged(self) -> bool:
@@ -320,7 +325,8 @@ class Session:
     @property
     def wants_write(self) -> bool:
         """Whether `data_to_send` has something (see `Link`)."""
-        return self.ws.wants_write or bool(self.outbox) or self._close is not None
+        queued = self.shared is not None or bool(self._outbox)
+        return queued or self.ws.wants_write or self._close is not None
 
     @property
     def end(self) -> End | None:
@@ -328,6 +334,25 @@ class Session:
         return None if self._close is not None else self.ws.end
 
     # For the hub.
+
+    @property
+    def outbox(self) -> Outbox:
+        """What waits for it alone. Who asks for it may queue: then it shares nothing any more."""
+        if self.shared is not None:
+            self._share_no_more()
+            self.mark()
+        return self._outbox
+
+    @outbox.setter
+    def outbox(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+
+    def _share_no_more(self) -> None:
+        """Queue for this session alone what it shared with others."""
+        queue, self.shared = self.shared, None
+        assert queue is not None
+        for publication in queue.publications():
+            self._outbox.put(publication)
 
     @property
     def user(self) -> str:
@@ -356,10 +381,12 @@ class Session:
 
     def accept(self, now: float) -> None:
         """Open the WebSocket that was asked for."""
-        self.ws.answers_wait = True  # the request itself may be answered, and a Close frame lie behind it
+        self.ws.answers_wait = (
+            True  # the request itself may be answered, and a Close frame lie behind it
+        )
         self.ws.accept(now)
         if self.ws.compressed:
-            self.outbox.compress = self.ws.frame_of
+            self._outbox.compress = self.ws.frame_of
             self.plain = False
         self.step(SessionStep.OPENED)
 
@@ -540,7 +567,7 @@ class Session:
             if ws.close_due:  # answers go before it
                 if self._reserved is not None:
                     return
-                ws.send_frames(self.outbox.take_answers(), now)
+                ws.send_frames(self._outbox.take_answers(), now)
             elif self._answers_hold or self._full_of_pending or not self._within_rate(now):
                 return
             event = ws.next_event()
@@ -650,8 +677,8 @@ class Session:
 
     def _note_stalled(self) -> None:
         """The adapter looks: what waits now is more than the socket takes."""
-        self._account.stalled += self.outbox.size - self.stalled
-        self.stalled = self.outbox.size
+        self._account.stalled += self._outbox.size - self.stalled
+        self.stalled = self._outbox.size
 
     def _go(self) -> None:
         if not self._gone and self.state is SessionState.OVER:

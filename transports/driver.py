@@ -312,8 +312,9 @@ class Driver(ABC):
         if not writes:
             self._bulk.remove(bulk)
         for one, data in writes:
+            send = one.send  # apart, since CPython looks for a method otherwise
             try:
-                sent = one.send(data)
+                sent = send(data)
             except OSError as error:
                 self._wrote(one, data, error, now)
             else:

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 
 from hubbub.core.crowd import MANY
+from hubbub.core.frames import CloseCode
+from hubbub.core.hub_config import HubConfig
+from hubbub.core.messages import Published
+from hubbub.core.rules import Rule
 from hubbub.core.session import Session
-from support.hub_pair import HubPair, Peer
+from support.hub_pair import HubPair, Peer, config
 
 
 class Crowded:
     """A hub with one session more on a topic than make a crowd, each of which knows its carrier."""
 
-    def __init__(self) -> None:
-        self.pair = HubPair()
+    def __init__(self, hub_config: HubConfig | None = None) -> None:
+        self.pair = HubPair(hub_config)
         self.hub = self.pair.hub
         self.peers = [self.pair.named(f"user{number}") for number in range(MANY + 1)]
         for number, peer in enumerate(self.peers):
@@ -133,6 +137,48 @@ def test_who_left_the_topic_is_not_written_to() -> None:
     peer.write(crowded.pair.now)
     crowded.peers[4].session.connection_lost(crowded.pair.now)
     assert set(crowded.take()) == set(range(MANY + 1)) - {3, 4}
+
+
+def test_messages_to_several_crowds() -> None:
+    """Who is in two crowds gets the messages of both, each topic's in order; others only theirs."""
+    crowded = Crowded()
+    # All but one, so that the last one's queue is another than everybody's.
+    for peer in crowded.peers[:-1]:
+        peer.ask(action="subscribe", topics=["other"])
+    now = crowded.pair.now
+    for topic, message in (("other", 1), ("news", 2), ("other", 3), ("news", 4)):
+        crowded.hub.publish(topic, message, now)
+    assert crowded.told() == []
+    found = crowded.take()
+    assert {tuple(messages(found[number])) for number in range(MANY)} == {(1, 2, 3, 4)}
+    assert messages(found[MANY]) == [2, 4]
+    assert crowded.hub.outbox_bytes == 0
+
+
+def test_a_topic_with_history() -> None:
+    """Its messages are shared too; who is behind gets them from the log, and not twice."""
+    crowded = Crowded(config(rules=[Rule(pattern="news", history=100)]))
+    crowded.publish(1)
+    first = crowded.take()
+    peer = crowded.peers[9]
+    published = crowded.hub.publish("news", 2, crowded.pair.now)
+    assert isinstance(published, Published)
+    since = {"news": {"offset": 0, "epoch": published.epoch}}
+    peer.ask(action="subscribe", topics=["news"], since=since)
+    assert {tuple(messages(data)) for data in first.values()} == {(1,)}
+    crowded.publish(3)
+    crowded.pair.advance(0.0)
+    assert [message["message"] for message in peer.take()] == [1, 2, 3]
+
+
+def test_a_shared_queue_is_bounded() -> None:
+    """At the bound of an outbox each session's policy acts, as if the queue were its own."""
+    crowded = Crowded(config(outbox_size=1000))
+    for number in range(10):
+        crowded.publish(100 * str(number))
+    assert crowded.hub.outbox_bytes == 0
+    crowded.pair.settle()
+    assert {peer.closed and peer.closed.code for peer in crowded.peers} == {CloseCode.TOO_SLOW}
 
 
 def test_one_by_one() -> None:
