@@ -81,9 +81,9 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                 raise ValueError(f"{name}={value!r}: must be a whole number of at least 1")
         if self.announce and not self.presence:
             raise ValueError("announce: only a topic with presence = true can announce")
-        seconds = self.history_seconds
+        seconds: object = self.history_seconds
         if seconds is not None and (
-            not isinstance(seconds, (int, float))  # pyright: ignore[reportUnnecessaryIsInstance]
+            not isinstance(seconds, (int, float))
             or isinstance(seconds, bool)
             or not 0 < seconds < inf
         ):

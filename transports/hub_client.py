@@ -550,7 +550,7 @@ class BaseRemoteHub(ABC):
             token: object = self._fetch()
             if isawaitable(token):
                 token = await token
-        if not isinstance(token, str) or not token:
+        if not isinstance(token, str) or not token:  # pyright: ignore[reportUnnecessaryIsInstance]
             raise TypeError("token: the function must return a string, and not an empty one")
         self.machine.fetched(effect, token, self.driver.now())
         self.changed()

@@ -34,7 +34,10 @@ def exported(module: object) -> set[str]:
 @pytest.mark.parametrize(
     ("pages", "public"),
     [
-        (["core.md", "hub.md"], set(hubbub.core.__all__) - {"Link", "End"}),  # those stand in their module
+        (
+            ["core.md", "hub.md"],
+            set(hubbub.core.__all__) - {"Link", "End"},
+        ),  # those stand in their module
         (["asyncio.md", "shared.md"], exported(hubbub.transports.asyncio) | BASES),
         (["trio.md", "shared.md"], exported(hubbub.transports.trio) | BASES),
         (["exceptions.md"], EXCEPTIONS),

@@ -116,7 +116,11 @@ def test_effects_are_handed_out_once_and_run_out_in_order() -> None:
     outcomes: list[tuple[int, object, float]] = []
     for at in (0.0, 1.0, 2.0):
         one = effect(pending.new_id())
-        pending.ask(one, lambda outcome, now, id=one.id: outcomes.append((id, outcome, now)), at)
+
+        def then(outcome: object, now: float, number: int = one.id) -> None:
+            outcomes.append((number, outcome, now))
+
+        pending.ask(one, then, at)
     assert len(pending) == 3
     assert pending.next_timeout() == 5.0
     first = pending.next()

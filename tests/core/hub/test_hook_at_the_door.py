@@ -9,7 +9,7 @@ from support.hub_pair import HubPair, Peer, config, everything, tokens
 HOOKS = {HookKind.CONNECT: (">",)}
 
 
-def waiting(pair: HubPair, *credentials: dict[str, object]) -> list[Peer]:
+def waiting(pair: HubPair, *credentials: dict[str, str]) -> list[Peer]:
     """Peers that have said who they are, and about whom the hook is being asked."""
     peers = [pair.peer() for _ in credentials]
     for peer, said in zip(peers, credentials, strict=True):

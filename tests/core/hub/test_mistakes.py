@@ -7,7 +7,7 @@ import pytest
 from hubbub.core.hub_events import Left
 from support.hub_pair import HubPair, config, tokens
 
-MISTAKES = {
+MISTAKES: dict[str, str | bytes] = {
     "bad json": "{",
     "not an object": "[]",
     "unknown action": '{"action":"fly"}',

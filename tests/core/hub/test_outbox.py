@@ -309,7 +309,7 @@ pressed = st.sampled_from((1.0, 1.0, 0.6))
 
 @settings(max_examples=350)
 @given(ops=ops, limit=st.integers(300, 2500), press=pressed)
-@example([("push", "last.n", key, 40) for key in "abcabcabccba" * 9], 1000, 1.0)  # type: ignore[list-item]
+@example([("push", "last.n", key, 40) for key in "abcabcabccba" * 9], 1000, 1.0)
 def test_at_the_bound_each_topics_policy_acts(ops: list[Op], limit: int, press: float) -> None:
     """An outbox does what a list does that is searched from the start each time; nothing goes uncounted."""
     outbox, naive = Outbox(limit), Naive(limit)

@@ -12,7 +12,7 @@ from hubbub.core.rules import DEFAULT_RULES, Rule
 from support.hub_pair import HubPair, Message, config, everything, tokens
 
 STAMP = "2023-11-14T22:13:20.000+00:00"
-VALUES = [
+VALUES: list[Any] = [
     None,
     True,
     0,

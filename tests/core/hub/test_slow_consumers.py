@@ -23,7 +23,7 @@ SIZE = 4000
 
 def stalled(*topics: str, **limits: Any) -> tuple[HubPair, Peer, Peer]:
     """A peer that has stopped reading, and one that reads on; both follow the topics."""
-    pair = HubPair(config(rules=RULES, **({"outbox_size": SIZE} | limits)))
+    pair = HubPair(config(rules=RULES, **dict[str, Any]({"outbox_size": SIZE} | limits)))
     slow, quick = pair.named("slow"), pair.named("quick")
     for peer in (slow, quick):
         peer.subscribe(*topics)

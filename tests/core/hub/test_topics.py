@@ -268,7 +268,7 @@ def first(patterns: list[str], topic: str) -> int | None:
 
 def test_matching_containing_and_overlapping_are_those_of_sets() -> None:
     """In a small world every pattern and every pair is what the sets of its topics say."""
-    assert mistakes(vars(topics)) == set()
+    assert mistakes(dict(vars(topics))) == set()
 
 
 class Fault(NamedTuple):
