@@ -100,6 +100,12 @@ COMMANDS: dict[str, str] = {
         ),
         "tests/docs/test_http_api.py::test_an_example",
     ),
+    "hubbub simulate --seeds 1..20 --processes 2": (
+        "tests/apps/test_simulate_command.py::test_some_seeds_on_two_processes"
+    ),
+    "hubbub simulate --seed 7 --trace 7.trace": (
+        "tests/apps/test_simulate_command.py::test_a_trace"
+    ),
     "hubbub serve --help": "tests/docs/test_commands.py::test_the_command_that_helps",
     "python tests/conformance/run.py": (
         "tests/conformance/test_command.py::test_an_echo_server_passes"
