@@ -1,7 +1,5 @@
 """`hubbub connect`: its options."""
 
-import re
-import ssl
 from typing import Annotated, Any
 
 import typer
@@ -11,8 +9,8 @@ from ...core.handshake import ClientOptions
 from ...core.http import encode_headers
 from ...core.limits import Limits
 from ...core.uri import InvalidURI, parse_uri
-from ..failure import Failure
 from ..options import MaxSize, PingInterval, limits_of
+from .addresses import context_of, header_of, uri_of
 
 __all__ = ["connect"]
 
@@ -84,7 +82,7 @@ def connect(
         },
         {"open_timeout": "timeout"},
     )
-    uri = _uri(url)
+    uri = uri_of(url)
     try:
         parsed = parse_uri(uri)
         encode_headers([("Origin", origin or "")])  # nobody else looks at it before it is sent
@@ -94,11 +92,13 @@ def connect(
             subprotocols=tuple(subprotocol or ()),
             origin=origin,
         )
-        keywords: dict[str, Any] = {"additional_headers": [_header(line) for line in header or ()]}
+        keywords: dict[str, Any] = {
+            "additional_headers": [header_of(line) for line in header or ()]
+        }
         if ca is not None:
             if not parsed.secure:
                 raise typer.BadParameter("--ca needs a wss:// URL: without TLS nothing is checked")
-            keywords["ssl"] = _context(ca)
+            keywords["ssl"] = context_of(ca)
         made = connecting(uri, options=options, **keywords)
     except (InvalidURI, LocalProtocolError) as error:
         raise typer.BadParameter(str(error)) from error
@@ -107,31 +107,3 @@ def connect(
             f"WebSocket has schemes of its own: taking {url.partition(':')[0]}:// as {parsed.scheme}://"
         )
     return Session(made, binary=binary, wait=wait).run()
-
-
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-
-
-def _uri(url: str) -> str:
-    """What was meant: people copy addresses from browsers, and leave schemes out."""
-    match = _SCHEME.match(url)
-    if match is None:
-        return f"ws://{url}"
-    return f"ws{url[4:]}" if match[1].lower() in ("http", "https") else url
-
-
-def _header(line: str) -> tuple[str, str]:
-    name, colon, value = line.partition(":")
-    if not colon or not name:
-        # Not shown: what was forgotten may be the name, and the value a secret.
-        raise typer.BadParameter("--header must be written 'Name: value'")
-    return name, value.strip(" \t")
-
-
-def _context(ca: str) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=ca)
-    except ssl.SSLError as error:
-        raise Failure(f"--ca {ca}: not a PEM file with certificates") from error
-    except OSError as error:
-        raise Failure(f"--ca {ca}: {error.strerror}") from error

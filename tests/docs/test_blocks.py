@@ -106,6 +106,19 @@ COMMANDS: dict[str, str] = {
     "hubbub simulate --seed 7 --trace 7.trace": (
         "tests/apps/test_simulate_command.py::test_a_trace"
     ),
+    **dict.fromkeys(
+        (
+            "hubbub publish localhost:8765 orders '{\"order\": 17}'",
+            "hubbub publish localhost:8765 room.lobby 'hello, all'",
+            "hubbub publish localhost:8765 orders < orders.jsonl > answers.jsonl",
+            "hubbub publish localhost:8765 log --text < server.log",
+            "hubbub listen localhost:8765 orders 'room.*'",
+            "hubbub listen localhost:8765 orders --last 10 --count 10",
+            "hubbub listen localhost:8765 orders --since f3a19c0d7e52:1",
+            "hubbub listen localhost:8765 orders --ack --consumer printer --token-file token.txt",
+        ),
+        "tests/apps/test_listen_publish.py::test_a_command_of_the_docs",
+    ),
     "hubbub serve --help": "tests/docs/test_commands.py::test_the_command_that_helps",
     "python tests/conformance/run.py": (
         "tests/conformance/test_command.py::test_an_echo_server_passes"
