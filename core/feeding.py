@@ -200,8 +200,7 @@ class Feeding:
             if cursor.deadline is None:
                 cursor.deadline = now + self._limits.ack_timeout
                 self._consuming.arm(session)
-        for publication in publications:
-            session.put(publication)
+        session.put(publications)
         self._account.counters.deliveries += len(publications)
         cursor.next = publications[-1].offset + 1
         if cursor.next > log.last and torn is None:
@@ -270,7 +269,7 @@ class Feeding:
         rule = self._publishing.rules.of(topic)
         gap = Gap(topic=topic, missed=missed, offset=offset, epoch=epoch)
         message = PreparedMessage.of_text(native.encode(gap))
-        session.put(Publication(topic, message, rule.priority, rule.slow))
+        session.put([Publication(topic, message, rule.priority, rule.slow)])
         self._account.counters.gaps += 1
 
 

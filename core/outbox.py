@@ -8,7 +8,7 @@ What the outbox holds is bounded. A publication that does not fit makes the poli
 is lost is counted, and a `GapMark` stands in the queue where it was lost.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from .outgoing import PreparedMessage
@@ -129,10 +129,12 @@ class Outbox:
         self._lane(publication.lane).append(publication)
         return True
 
-    def put(self, publication: Publication) -> None:
-        """Queue a publication that was read from history, when there was room for it."""
-        self.size += publication.cost
-        self._lane(publication.lane).append(publication)
+    def put(self, publications: Sequence[Publication]) -> int:
+        """Queue publications of one lane, for which there was room; what they count for."""
+        cost = sum([publication.cost for publication in publications])
+        self.size += cost
+        self._lane(publications[0].lane).extend(publications)
+        return cost
 
     def push_lossy(
         self, publication: Publication, limit: int, encode: Callable[[str, int], bytes]

@@ -7,7 +7,7 @@ takes bytes. So until then it can be dropped, counted, or taken back.
 Its hub keeps its timeouts: `next_timeout` of a session is always None.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from typing import Any, Protocol
 
@@ -351,8 +351,7 @@ class Session:
         """Queue for this session alone what it shared with others."""
         queue, self.shared = self.shared, None
         assert queue is not None
-        for publication in queue.publications():
-            self._outbox.put(publication)
+        self._outbox.put(queue.publications())
 
     @property
     def user(self) -> str:
@@ -381,9 +380,8 @@ class Session:
 
     def accept(self, now: float) -> None:
         """Open the WebSocket that was asked for."""
-        self.ws.answers_wait = (
-            True  # the request itself may be answered, and a Close frame lie behind it
-        )
+        # The request itself may be answered, and a Close frame lie behind it.
+        self.ws.answers_wait = True
         self.ws.accept(now)
         if self.ws.compressed:
             self._outbox.compress = self.ws.frame_of
@@ -462,10 +460,9 @@ class Session:
         self.mark()
         return True
 
-    def put(self, publication: Publication) -> None:
-        """Queue a publication that was read from history, when there was room for it."""
-        self.outbox.put(publication)
-        self._account.waiting += publication.cost
+    def put(self, publications: Sequence[Publication]) -> None:
+        """Queue publications of one topic that were read from history, when there was room for them."""
+        self._account.waiting += self.outbox.put(publications)
         self.mark()
 
     def discard(self, gone: Callable[[str], bool]) -> int:
@@ -632,8 +629,8 @@ class Session:
             self._hold(now)
             self._insist()
         elif moment is Moment.LEAVE:
-            if self._close is not None:
-                self.fail(*self._close, now)
+            assert self._close is not None
+            self.fail(*self._close, now)
         else:
             self._hub.moment_came(self, moment, now)
 
@@ -642,8 +639,7 @@ class Session:
         assert self._close is not None
         (code, reason), self._close = self._close, None
         self.arm(Moment.LEAVE, None)
-        if self.ws.can_send:
-            self.ws.close(now, code, reason)
+        self.ws.close(now, code, reason)
         self.work(now)
 
     def _end(self, now: float) -> None:

@@ -49,8 +49,6 @@ _LOOK = 32
 _TOO_SLOW = 4008
 _PATIENCE = 60.0
 _BUFFER = bytearray(2**18)
-_NO_PINGS = ("--ping-interval", "3600")
-"""Who does not read answers no ping either; keepalive would close it first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +96,7 @@ def _one(contender: Contender, case: _Case, total: int, busy: Busy) -> int:
     """Return by how much the server's memory rose at most."""
     cores = Cores.available()
     with (
-        serving(contender.with_options(*_NO_PINGS), cores.server) as server,
+        serving(contender, cores.server) as server,
         pinned(cores.generator),
     ):
         others = open_sessions(server.port, _OTHERS, lambda _: [case.topic])

@@ -14,6 +14,7 @@ import pytest
 from hubbub.apps.echo import echo
 from hubbub.core import Requested, Response, ServerOptions, WebSocket
 from hubbub.transports.asyncio import ServerConnection
+from hubbub.transports.driver import Watched
 from hubbub.transports.poller import READ
 from hubbub.transports.simulated import seeded_entropy
 from hubbub.transports.socket_link import SocketLink
@@ -154,6 +155,74 @@ def test_marked_while_it_waits_for_its_slice(hand: HandDriver) -> None:
     while hand.turn():
         pass
     assert sorted(map(str, log[-1000:])) == sorted(f"{number}" for number in range(1000))
+
+
+class Crowd:
+    """A fan-out to many, each of whom takes a tenth of a millisecond to write to."""
+
+    def __init__(self, driver: HandDriver, count: int, log: list[object]) -> None:
+        self._driver = driver
+        self._log = log
+        self.left = [self._member(number) for number in range(count)]
+        self.fails = False
+
+    def _member(self, number: int) -> Noted:
+        member = Noted(self._driver, number)
+
+        def send(data: bytes) -> int:
+            self._driver.clock.at += 0.0001
+            self._log.append(number)
+            return len(data)
+
+        member.send = send  # type: ignore[method-assign]
+        return member
+
+    def take(self, most: int) -> list[tuple[Watched, bytes]]:
+        """See `Bulk`."""
+        if self.fails:
+            raise RuntimeError("take")
+        taken, self.left = self.left[:most], self.left[most:]
+        return [(one, b"data") for one in taken]
+
+
+def test_a_crowd_comes_last(hand: HandDriver) -> None:
+    """It is written in slices, each behind all that is marked by then, in order and to its end."""
+    log: list[object] = []
+    hand.mark_bulk(Crowd(hand, 1000, log))
+    _many(hand, 3, log, "first ")
+    assert hand.turn()
+    first = len(log)
+    assert log[:4] == ["first 0", "first 1", "first 2", 0]
+    assert first < 600
+    _many(hand, 2, log, "new ")
+    assert hand.turn()
+    assert log[first : first + 2] == ["new 0", "new 1"]
+    while hand.turn():
+        pass
+    assert [entry for entry in log if isinstance(entry, int)] == list(range(1000))
+
+
+def test_a_crowd_is_not_starved(hand: HandDriver) -> None:
+    """However much is marked in each turn, some of it is written too."""
+    log: list[object] = []
+    hand.mark_bulk(Crowd(hand, 100, log))
+    for number in range(10):
+        _many(hand, 100, log, f"{number} ")
+        assert hand.turn()
+    assert len([entry for entry in log if isinstance(entry, int)]) == 100
+
+
+def test_a_crowd_that_fails(hand: HandDriver, caplog: pytest.LogCaptureFixture) -> None:
+    """What raises is logged and not asked again; other crowds go on."""
+    log: list[object] = []
+    broken, whole = Crowd(hand, 10, log), Crowd(hand, 10, log)
+    broken.fails = True
+    hand.mark_bulk(broken)
+    hand.mark_bulk(whole)
+    assert hand.turn()
+    assert log == list(range(10))
+    assert not hand.turn()
+    assert "an internal error" in caplog.text
 
 
 # The alarm.

@@ -3,7 +3,8 @@
 Raised are only the limits that would stop a load generator, because it comes from one address and says
 more than a person: connections of one address and of all, those that open at once, and the rate of
 requests, unless `--default-rates` leaves that as it is. Lowered is what is kept in memory of durable
-topics, so that a resume reads the store.
+topics, so that a resume reads the store. Keepalive is off unless asked for: a load generator that reads
+ready bytes answers no pings.
 
 What a topic does is told by its first token: `room`, `feed` (no history, who is too slow is closed),
 `lossy` (drop-oldest), `kept` (history in memory) and `durable` (history in the store, if there is one).
@@ -125,7 +126,7 @@ def run() -> None:
     parser.add_argument("--transport", choices=["asyncio", "trio"], default="asyncio")
     parser.add_argument("--store", help="a file for durable topics")
     parser.add_argument("--one-by-one", action="store_true", help="a commit for each publication")
-    parser.add_argument("--ping-interval", type=float, default=20.0)
+    parser.add_argument("--ping-interval", type=float, help="seconds; without it there are none")
     parser.add_argument("--default-rates", action="store_true", help="leave the limit of requests")
     options = parser.parse_args()
     module = importlib.import_module(f"hubbub.transports.{options.transport}")
