@@ -3,7 +3,8 @@
 A publication is stored before it is answered or delivered. One `Append` is out at a time, with all that
 came before it; the next collects meanwhile, so that under load one commit serves many. What an append
 that failed held, and all that waited behind it, is `unavailable`: perhaps stored, perhaps not. Then the
-store is reopened, and says where each log stands, before anything else is appended.
+store is reopened, and says where each log stands, before anything else is appended; what is published
+meanwhile gets its place then.
 """
 
 from collections.abc import Callable
@@ -18,6 +19,9 @@ __all__ = ["Appending"]
 
 Stored = Callable[[bool, float], None]
 """Called with whether the publication was stored, and the time."""
+
+Then = Callable[[bool, float], None]
+"""Called with whether the store works again, and the time."""
 
 _BATCH: Final = 2**20
 """Bytes of data in one append, beyond which the rest waits for the next."""
@@ -46,6 +50,7 @@ class Appending:
         self._failed = failed
         self._waiting: list[tuple[Record, Publication, Stored]] = []
         self._acknowledged: dict[tuple[str, str, str], Acknowledged] = {}
+        self._later: list[Then] = []
         self._out = False
         self._broken = False
 
@@ -61,11 +66,16 @@ class Appending:
     @property
     def busy(self) -> bool:
         """Whether the store was asked something and has not answered, or is about to be asked."""
-        return self._out or bool(self._waiting or self._acknowledged)
+        return self._out or bool(self._waiting or self._acknowledged or self._later)
 
     def append(self, record: Record, publication: Publication, stored: Stored, now: float) -> None:
         """Store a publication; `stored` is called when it is, after it was placed, or when it failed."""
         self._waiting.append((record, publication, stored))
+        self._go_on(now)
+
+    def after_reopening(self, then: Then, now: float) -> None:
+        """The store is broken: have it opened again; `then` is called when it works, or does not."""
+        self._later.append(then)
         self._go_on(now)
 
     def acknowledge(self, acknowledged: Acknowledged, now: float) -> None:
@@ -119,15 +129,16 @@ class Appending:
             match outcome:
                 case Done(Heads() as heads):
                     self._broken = False
-                    # What came meanwhile was promised offsets that mean nothing now. What comes next, from
-                    # those who are told so, gets others.
+                    # What waits was promised offsets that mean nothing now.
                     stale, self._waiting = self._waiting, []
                     self._reopened(heads)
+                    self._go_on_with(True, at)
                     self._refuse(stale, at)
                 case _:
                     self._fail([], outcome, at)
+                    self._go_on_with(False, at)
             self._out = False
-            if not self._broken or self._waiting:
+            if not self._broken or self._later:
                 self._go_on(at)
 
         self._out = True
@@ -143,6 +154,11 @@ class Appending:
         self._failed(outcome.reason if isinstance(outcome, Failed) else "it gave no answer")
         refused, self._waiting = batch + self._waiting, []
         self._refuse(refused, now)
+
+    def _go_on_with(self, works: bool, now: float) -> None:
+        later, self._later = self._later, []
+        for then in later:
+            then(works, now)
 
     def _refuse(self, refused: list[tuple[Record, Publication, Stored]], now: float) -> None:
         for _, _, stored in refused:

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
+
 from .account import Account, WallClock
 from .appending import Appending
 from .codecs import native
@@ -93,7 +95,10 @@ class Placing:
                 then(None, now)  # more durable topics than there may be
                 return
             if log.durable:
-                self._store(topic, rule, log, message, now, then, sender, key, name)
+                if self._appending.broken:
+                    self._store_later(topic, message, now, then, sender, key, name)
+                else:
+                    self._store(topic, rule, log, message, now, then, sender, key, name)
                 return
             published, publication = self._compose(topic, rule, log, message, now, sender, key)
             self._logs.append(topic, log, publication, now)
@@ -162,6 +167,28 @@ class Placing:
                 other(answer, at)
 
         self._appending.append(record, publication, stored, now)
+
+    def _store_later(
+        self,
+        topic: str,
+        message: Any,
+        now: float,
+        then: Place,
+        sender: str | None,
+        key: str | None,
+        name: str | None,
+    ) -> None:
+        """Nobody knows where the log ends until the store has been opened again."""
+        # As it is now; and what has no form is refused now.
+        message = msgspec.Raw(native.encode_value(message))
+
+        def reopened(works: bool, at: float) -> None:
+            if works:
+                self.place(topic, message, at, then, sender=sender, key=key, idempotency_key=name)
+            else:
+                then(None, at)
+
+        self._appending.after_reopening(reopened, now)
 
     def placed(self, publication: Publication, now: float) -> None:
         """A publication was stored: it is part of the log now, and goes to who subscribes."""
