@@ -124,8 +124,7 @@ class Admission:
 
     def too_late(self, session: Session, now: float) -> None:
         """No credentials came in time."""
-        if session.state in (SessionState.IDENTIFYING, SessionState.ADMITTING):
-            self._refuse(session, None, "Authentication timeout", "no credentials in time", now)
+        self._refuse(session, None, "Authentication timeout", "no credentials in time", now)
 
     def _choose_name(self, session: Session, name: str, request_id: RequestId, now: float) -> None:
         anonymous = self._config.anonymous
@@ -290,7 +289,7 @@ class Admission:
                         then(at)
                 case Denied(_, message):
                     self._refuse(session, request_id, message, "refused by the hook", at)
-                case Failed():
+                case _:
                     session.fail(CloseCode.INTERNAL_ERROR, "internal error", at)
 
         self.revocations.begin(session)
@@ -322,6 +321,15 @@ class Admission:
         self.note_expiry(session, now)
         self._account.counters.sessions += 1
         self._account.tell(Joined(session.number, grant.user, session.address, grant.anonymous))
+
+    def expire(self, session: Session, now: float) -> None:
+        """The moment has come at which a session's grant was to end, unless the clock was set since."""
+        assert session.grant is not None
+        assert session.grant.until is not None
+        if session.grant.until <= self._clock.seconds(now):
+            session.fail(CloseCode.TOKEN_EXPIRED, "token expired", now)
+        else:
+            self.note_expiry(session, now)
 
     def note_expiry(self, session: Session, now: float) -> None:
         """Have the session end when its grant does."""

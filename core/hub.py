@@ -611,13 +611,9 @@ class Hub:
             self._consuming.redeliver(session, now)
         elif moment is Moment.IDENTIFY:
             self._admission.too_late(session, now)
-        elif moment is Moment.EXPIRE:
-            grant = session.grant
-            if grant is not None and grant.until is not None:
-                if grant.until <= self._clock.seconds(now):
-                    session.fail(CloseCode.TOKEN_EXPIRED, "token expired", now)
-                else:
-                    self._admission.note_expiry(session, now)
+        else:
+            assert moment is Moment.EXPIRE
+            self._admission.expire(session, now)
 
     def ended(self, session: Session, code: int, cause: str, unsent: int, now: float) -> None:
         """See `SessionHub`."""

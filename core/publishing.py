@@ -189,13 +189,15 @@ class Publishing:
                     session.arm(Moment.FEED, now)
                 continue
             limit = share if session.stalled else self._limits.outbox_size
-            if session.outbox.size + publication.cost > limit or not session.push(publication):
-                self._tell_slow(session, topic, "behind")
-                if session.behind is None:
-                    session.behind = {}
-                session.behind[topic] = Cursor(publication.offset)
-                session.hungry = True
-                session.mark()
+            if session.outbox.size + publication.cost <= limit:
+                session.push(publication)
+                continue
+            self._tell_slow(session, topic, "behind")
+            if session.behind is None:
+                session.behind = {}
+            session.behind[topic] = Cursor(publication.offset)
+            session.hungry = True
+            session.mark()
 
     def room(self, session: Session) -> int:
         """How much the outbox of a session may hold now."""
@@ -218,8 +220,10 @@ class Publishing:
         share = self._share()
         for session in receivers:
             limit = share if session.stalled else self._limits.outbox_size
-            if session.outbox.size + publication.cost > limit or not session.push(publication):
+            if session.outbox.size + publication.cost > limit:
                 self._overflow(session, publication, limit)
+            else:
+                session.push(publication)
 
     def _overflow(self, session: Session, publication: Publication, limit: int) -> None:
         """A publication does not fit: do what the topic's rule says, and say so once."""

@@ -102,7 +102,7 @@ class Requests:
                     session, request.id, ErrorCode.ALREADY_AUTHENTICATED,
                     "who is there was said before; refresh renews a token", now,
                 )  # fmt: skip
-            case messages.Malformed():
+            case _:
                 self._replies.malformed(session, request, now)
 
     # Asking.

@@ -7,7 +7,7 @@ takes bytes. So until then it can be dropped, counted, or taken back.
 Its hub keeps its timeouts: `next_timeout` of a session is always None.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from enum import IntEnum
 from typing import Any, Protocol
 
@@ -351,7 +351,8 @@ class Session:
         """Queue for this session alone what it shared with others."""
         queue, self.shared = self.shared, None
         assert queue is not None
-        self._outbox.put(queue.publications())
+        for publication in queue.publications():
+            self._outbox.put(publication)
 
     @property
     def user(self) -> str:
@@ -460,9 +461,10 @@ class Session:
         self.mark()
         return True
 
-    def put(self, publications: Sequence[Publication]) -> None:
-        """Queue publications of one topic that were read from history, when there was room for them."""
-        self._account.waiting += self.outbox.put(publications)
+    def put(self, publication: Publication) -> None:
+        """Queue a publication that was read from history, when there was room for it."""
+        self.outbox.put(publication)
+        self._account.waiting += publication.cost
         self.mark()
 
     def discard(self, gone: Callable[[str], bool]) -> int:

@@ -105,10 +105,10 @@ class Shedder:
         found: list[int] = []
         for at in self._fresh.pop(topic, ()):
             entry = self._lane[at]
-            if isinstance(entry, Publication):
-                if entry.key in newest:
-                    found.append(newest[entry.key])
-                newest[entry.key] = at
+            assert isinstance(entry, Publication)  # nothing was dropped since it came
+            if entry.key in newest:
+                found.append(newest[entry.key])
+            newest[entry.key] = at
         if key in newest:
             found.append(newest.pop(key))
         return sorted(at for at in found if isinstance(self._lane[at], Publication))

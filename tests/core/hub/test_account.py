@@ -172,6 +172,7 @@ def test_a_session_is_told_to_its_adapter_once(count: int) -> None:
     first = pair.hub.next_dirty()
     assert first is peers[0].session
     pair.hub.publish("b", 1, pair.now)
+    assert pair.hub.has_dirty == (count > 1)
     rest = []
     while (session := pair.hub.next_dirty()) is not None:
         rest.append(session)

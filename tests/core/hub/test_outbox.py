@@ -448,3 +448,19 @@ def test_what_is_queued_costs_more_than_its_bytes() -> None:
     costs = [publication(f"{slow}.n", 1).cost for slow in SLOW]
     assert min(costs) == len(publication("keep.n", 1).frame) + ENTRY
     assert len(set(costs)) == 3
+
+
+def test_a_gap_moves_to_where_the_first_loss_is() -> None:
+    """An older publication that is superseded later lies before the mark, which then stands there."""
+    outbox = Outbox(2000)
+    cost = publication("last.n", 0, key="a").cost
+    for number, key in enumerate("abb"):
+        outbox.push(publication("last.n", number, key=key))
+    assert outbox.push_lossy(publication("last.n", 3, key="c"), 4 * cost - 1, gap) == 1
+    assert outbox.push_lossy(publication("last.n", 4, key="a"), 4 * cost - 1, gap) == 1
+    assert told(outbox.take_all()) == [
+        ("gap", "last.n", "2"),
+        ("last.n", "2"),
+        ("last.n", "3"),
+        ("last.n", "4"),
+    ]

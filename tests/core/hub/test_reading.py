@@ -144,6 +144,7 @@ def test_who_waits_as_long_as_told_gets_a_token(
     for wait in [*waits, 0.0]:
         while bucket.take(now):
             pass
+        assert TokenBucket(rate, burst, now).available_at(now) == now
         at = bucket.available_at(now)
         assert now < at <= now + 1.0 / rate + 4 * math.ulp(now)
         for _ in range(20):
@@ -261,3 +262,16 @@ def test_so_many_publications_may_wait_for_the_store() -> None:
         (number, number + 1) for number in range(8)
     ]
     assert peer.session.wants_read
+
+
+def test_requests_are_taken_when_there_is_room_though_no_timer_came() -> None:
+    """A late timer holds nothing up: bytes that come after its moment are read at once."""
+    pair = HubPair(config(request_burst=2, request_rate=1.0))
+    peer = pair.named("ann")
+    pings(peer, 3)
+    assert not peer.session.wants_read
+    pair.now += 10.0  # nobody calls handle_timeout
+    peer.session.receive_data(encode_frame(Opcode.PING, b"", key=KEY), pair.now)
+    assert peer.session.wants_read
+    pair.settle()
+    assert len(peer.take()) == 3

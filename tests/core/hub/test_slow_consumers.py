@@ -256,3 +256,23 @@ def test_nothing_is_lost_that_is_not_told(topic: str, pace: int) -> None:
         assert slow.code == 4008
         delivered = [message["message"] for message in got]
         assert delivered == list(range(len(delivered)))
+
+
+def test_announcements_are_lost_where_history_is_kept() -> None:
+    """A member of a room with history that does not keep up loses no message: only who came and left."""
+    rules = [Rule(pattern="room.*", presence=True, announce=True, history=1000)]
+    pair = HubPair(config(rules=rules, outbox_size=2000))
+    slow = pair.named("slow")
+    slow.subscribe("room.a")
+    slow.stall()
+    for number in range(30):
+        peer = pair.named(f"n{number}")
+        peer.subscribe("room.a")
+        pair.hub.publish("room.a", number, pair.now)
+        peer.close()
+    assert slow.session.state is SessionState.OPEN
+    assert pair.hub.counters.announcements_dropped > 0
+    slow.read_on()
+    pair.advance(0.1)
+    messages = [message["message"] for message in slow.take() if message["type"] != "system"]
+    assert messages == list(range(30))
