@@ -7,7 +7,7 @@ takes bytes. So until then it can be dropped, counted, or taken back.
 Its hub keeps its timeouts: `next_timeout` of a session is always None.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from typing import Any, Protocol
 
@@ -351,8 +351,7 @@ class Session:
         """Queue for this session alone what it shared with others."""
         queue, self.shared = self.shared, None
         assert queue is not None
-        for publication in queue.publications():
-            self._outbox.put(publication)
+        self._outbox.put(queue.publications())
 
     @property
     def user(self) -> str:
@@ -461,10 +460,9 @@ class Session:
         self.mark()
         return True
 
-    def put(self, publication: Publication) -> None:
-        """Queue a publication that was read from history, when there was room for it."""
-        self.outbox.put(publication)
-        self._account.waiting += publication.cost
+    def put(self, publications: Sequence[Publication]) -> None:
+        """Queue publications of one topic that were read from history, when there was room for them."""
+        self._account.waiting += self.outbox.put(publications)
         self.mark()
 
     def discard(self, gone: Callable[[str], bool]) -> int:
