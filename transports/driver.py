@@ -264,6 +264,9 @@ class Driver(ABC):
 
     def _flush(self) -> None:
         """The turn ends. What became dirty since the last slice comes before the rest of that."""
+        if self._older or self._bulk:
+            # A fan-out goes on. A loop may call us twice before it tells us what came meanwhile.
+            self._poll()
         self._flushing = False
         dirty, self._dirty = self._dirty, []
         if self._older:

@@ -135,6 +135,31 @@ def test_a_fan_out_is_cut_into_slices(hand: HandDriver) -> None:
     assert not hand.flush_due
 
 
+def test_what_came_meanwhile_is_read_between_slices(hand: HandDriver) -> None:
+    """Though the loop has not told that the poller is readable."""
+    log: list[object] = []
+
+    class Reader(Noted):
+        def on_ready(self, events: int, now: float) -> None:
+            log.append("read")
+            hand.mark(self)
+            ours.recv(16)
+
+    ours, peer = socket.socketpair()
+    with ours, peer:
+        reader = Reader(hand, "answered")
+        reader.flushed = log
+        hand.watch(ours.fileno(), reader, 0, READ)
+        _many(hand, 1000, log, "")
+        peer.send(b"request")
+        assert hand.turn()
+        assert "read" not in log
+        first = len(log)
+        assert hand.turn()
+        assert log[first : first + 3] == ["read", "answered", str(first)]
+        hand.forget(ours.fileno(), reader, READ)
+
+
 def test_a_small_fan_out_is_not_cut(hand: HandDriver) -> None:
     """What takes less than 5 ms is one slice."""
     log: list[object] = []
