@@ -37,11 +37,11 @@ def since(topic: str, offset: int, epoch: str) -> dict[str, Message]:
     return {topic: {"offset": offset, "epoch": epoch}}
 
 
-def position(peer: Peer, name: str, **fields: Any) -> Message:
-    """Subscribe; where that begins, if it is a topic with history."""
-    answer = peer.ask(action="subscribe", topics=[name], **fields)
+def position(peer: Peer, to: str, **fields: Any) -> Message:
+    """Subscribe to a topic or a pattern; where that begins, if it has history."""
+    answer = peer.ask(action="subscribe", topics=[to], **fields)
     assert answer["type"] == "subscribed", answer
-    found: Message = answer.get("positions", {}).get(name, {})
+    found: Message = answer.get("positions", {}).get(to, {})
     return found
 
 

@@ -1,0 +1,500 @@
+"""Consumers acknowledge what they handled, and are sent again what they did not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hubbub.core.consumers import Acknowledgements
+from hubbub.core.effects import Append, Failed, Read
+from hubbub.core.records import Acknowledged
+from hubbub.core.rules import Rule
+from support.histories import fill, numbers, position, since
+from support.hub_pair import Message, Peer, config, tokens
+from support.logged_hub import LoggedHub, answer_from
+
+RULES = (
+    Rule(pattern="few.*", history=5),
+    Rule(pattern="all.*", history=1000),
+    Rule(pattern="stored.*", history=1000, durable=True),
+)
+BOTH = pytest.mark.parametrize("topic", ["all.a", "stored.a"])
+TIMEOUT = 30.0
+
+
+def logged_hub(**options: Any) -> LoggedHub:
+    """A hub with these rules, and users who may do everything."""
+    limits: dict[str, Any] = {"durable_memory": 4, "ack_timeout": TIMEOUT} | options
+    return LoggedHub(config(rules=RULES, auth=tokens("ann", "bob"), **limits))
+
+
+def consumer(
+    hub: LoggedHub, topic: str, name: str = "", *, user: str = "ann", **fields: Any
+) -> tuple[Peer, int]:
+    """A session that consumes, and the offset behind which it begins."""
+    peer = hub.user(user)
+    found = position(peer, topic, ack=True, name=name, **fields)
+    return peer, found["offset"]
+
+
+def ack(peer: Peer, topic: str, offset: int) -> Message | None:
+    """Acknowledge; the error, if one comes."""
+    peer.send(action="ack", topic=topic, offset=offset, id="ack")
+    found = [one for one in peer.inbox if one.get("id") == "ack"]
+    for one in found:
+        peer.inbox.remove(one)
+    return found[0] if found else None
+
+
+def received(peer: Peer, topic: str) -> list[tuple[int, bool]]:
+    """Take what came: offsets, each with whether it is marked as sent again."""
+    return [
+        (one["offset"], one.get("redelivered", False))
+        for one in peer.take()
+        if one.get("topic") == topic and "message" in one
+    ]
+
+
+def first_time(*offsets: int) -> list[tuple[int, bool]]:
+    """These, not marked."""
+    return [(offset, False) for offset in offsets]
+
+
+def again(*offsets: int) -> list[tuple[int, bool]]:
+    """These, marked."""
+    return [(offset, True) for offset in offsets]
+
+
+# Where it begins.
+
+
+@BOTH
+def test_where_a_new_consumer_begins(topic: str) -> None:
+    """At the head, or where `last` or `since` say; its next connection goes on there, also untouched."""
+    hub = logged_hub()
+    fill(hub, topic, 5)
+    epoch = position(hub.user("bob"), topic)["epoch"]
+    for name, fields, begin in (
+        ("head", {}, 5),
+        ("last", {"last": 2}, 3),
+        ("since", {"since": since(topic, 1, epoch)}, 1),
+        ("lost", {"since": since(topic, 1, "unknown")}, 5),
+    ):
+        ann, at = consumer(hub, topic, name, **fields)
+        assert at == begin
+        expected = list(range(begin + 1, 6))
+        assert received(ann, topic) == first_time(*expected)
+        ann.cut_off()
+        ann, at = consumer(hub, topic, name)
+        assert at == begin
+        assert received(ann, topic) == again(*expected)
+
+
+@BOTH
+def test_what_was_acknowledged_counts_more_than_since(topic: str) -> None:
+    """A name that is known goes on behind what it acknowledged last."""
+    hub = logged_hub()
+    fill(hub, topic, 5)
+    ann, _ = consumer(hub, topic, last=5)
+    epoch = ann.take()[0]["epoch"]
+    assert ack(ann, topic, 3) is None
+    for fields in ({}, {"last": 5}, {"since": since(topic, 1, epoch)}):
+        ann, at = consumer(hub, topic, **fields)
+        assert at == 3
+        assert received(ann, topic) == again(4, 5)
+
+
+def test_names_users_and_topics_are_apart() -> None:
+    """Each name of each user has a position of its own in each topic."""
+    hub = logged_hub()
+    fill(hub, "all.a", 3)
+    fill(hub, "all.b", 3)
+    places = [
+        ("ann", "x", "all.a"),
+        ("ann", "y", "all.a"),
+        ("bob", "x", "all.a"),
+        ("ann", "x", "all.b"),
+    ]
+    for number, (user, name, topic) in enumerate(places):
+        peer, at = consumer(hub, topic, name, user=user, last=3)
+        assert at == 0
+        assert ack(peer, topic, number) is None
+        peer.cut_off()
+    for number, (user, name, topic) in enumerate(places):
+        assert consumer(hub, topic, name, user=user)[1] == number
+
+
+def test_only_users_may_acknowledge() -> None:
+    """Nobody can prove that an anonymous name is the one of before."""
+    hub = logged_hub()
+    stranger = hub.named("zoe")
+    answer = stranger.ask(action="subscribe", topics=["all.a"], ack=True)
+    assert answer["code"] == "forbidden"
+    assert stranger.session.subscriptions == {}
+
+
+# The window.
+
+
+@BOTH
+def test_the_window(topic: str) -> None:
+    """At most so many are out; each acknowledgement lets as many more come."""
+    hub = logged_hub(max_unacknowledged=4)
+    fill(hub, topic, 20)
+    ann, _ = consumer(hub, topic, last=20)
+    assert received(ann, topic) == first_time(1, 2, 3, 4)
+    fill(hub, topic, 1)
+    assert received(ann, topic) == []
+    ack(ann, topic, 1)
+    assert received(ann, topic) == first_time(5)
+    ack(ann, topic, 5)
+    assert received(ann, topic) == first_time(6, 7, 8, 9)
+    ack(ann, topic, 3)  # it has been said already
+    assert received(ann, topic) == []
+    while ann.session.behind is not None and (cursor := ann.session.behind[topic]).acked < 21:
+        ack(ann, topic, cursor.next - 1)
+    assert received(ann, topic) == first_time(*range(10, 22))
+    fill(hub, topic, 1)
+    assert received(ann, topic) == first_time(22)
+
+
+def test_a_full_window_asks_the_store_for_nothing() -> None:
+    """What can not be sent is not read either."""
+    hub = logged_hub(max_unacknowledged=2, durable_memory=1)
+    fill(hub, "stored.a", 10)
+    ann, _ = consumer(hub, "stored.a", last=10)
+    hub.held = True
+    for number in range(3):
+        hub.hub.publish("stored.a", f"{11 + number}:", hub.now)
+        hub.settle()
+        append = hub.effects[0]
+        hub.complete(answer_from(hub.shelf, append), append)
+        assert not any(isinstance(effect, Read) for effect in hub.effects)
+    hub.held = False
+    hub.answer_all()
+    ack(ann, "stored.a", 2)
+    assert received(ann, "stored.a") == first_time(1, 2, 3, 4)
+
+
+# Sending again.
+
+
+@BOTH
+def test_what_is_not_acknowledged_in_time(topic: str) -> None:
+    """When nothing was acknowledged for so long, all that is out is sent again, marked, in order."""
+    hub = logged_hub(max_unacknowledged=4)
+    fill(hub, topic, 3)
+    ann, _ = consumer(hub, topic, last=3)
+    assert received(ann, topic) == first_time(1, 2, 3)
+    hub.advance(TIMEOUT - 1)
+    ack(ann, topic, 1)
+    hub.advance(TIMEOUT - 1)
+    fill(hub, topic, 3)
+    assert received(ann, topic) == first_time(4, 5)
+    hub.advance(1)
+    assert received(ann, topic) == again(2, 3, 4, 5)
+    hub.advance(TIMEOUT)
+    assert received(ann, topic) == again(2, 3, 4, 5)
+    ack(ann, topic, 5)
+    assert received(ann, topic) == first_time(6)
+    ack(ann, topic, 6)
+    hub.advance(2 * TIMEOUT)
+    assert received(ann, topic) == []
+
+
+@BOTH
+def test_what_waits_is_not_sent_twice(topic: str) -> None:
+    """What has not left when it is to be sent again leaves once."""
+    hub = logged_hub()
+    ann, _ = consumer(hub, topic)
+    ann.stall()
+    fill(hub, topic, 3)
+    hub.hub.handle_timeout(hub.now)
+    hub.now += TIMEOUT
+    hub.hub.handle_timeout(hub.now)
+    hub.settle()
+    ann.read_on()
+    assert received(ann, topic) == again(1, 2, 3)
+
+
+@BOTH
+def test_acknowledged_while_it_is_sent_again(topic: str) -> None:
+    """What was handled late is acknowledged all the same, and what is behind it goes on."""
+    hub = logged_hub(max_unacknowledged=4)
+    fill(hub, topic, 6)
+    ann, _ = consumer(hub, topic, last=6)
+    assert received(ann, topic) == first_time(1, 2, 3, 4)
+    ann.stall()
+    hub.now += TIMEOUT
+    hub.hub.handle_timeout(hub.now)
+    assert ack(ann, topic, 3) is None
+    ann.read_on()
+    found = received(ann, topic)
+    assert [offset for offset, _ in found][-3:] == [4, 5, 6]
+    assert all(marked == (offset <= 4) for offset, marked in found)
+
+
+# Which acknowledgements count.
+
+
+@BOTH
+def test_what_was_never_sent_is_not_acknowledged(topic: str) -> None:
+    """An offset beyond what was sent, or of a topic that is not consumed, is an error and changes nothing."""
+    hub = logged_hub(max_unacknowledged=2)
+    fill(hub, topic, 5)
+    ann, _ = consumer(hub, topic, last=5)
+    for name, offset in ((topic, 3), (topic, 10**9), ("all.b", 1), ("plain", 1)):
+        answer = ack(ann, name, offset)
+        assert answer is not None
+        assert (answer["code"], answer["field"]) == ("not_subscribed", "topic")
+    ann.cut_off()
+    assert consumer(hub, topic)[1] == 0
+
+
+@BOTH
+def test_the_newest_connection_takes_over(topic: str) -> None:
+    """The older is told so, gets nothing more, and its acknowledgements count no more."""
+    hub = logged_hub()
+    fill(hub, topic, 3)
+    old, _ = consumer(hub, topic, "x", last=3)
+    assert received(old, topic) == first_time(1, 2, 3)
+    ack(old, topic, 1)
+    new, at = consumer(hub, topic, "x")
+    assert at == 1
+    assert old.take() == [{"type": "unsubscribed", "topics": [topic], "reason": "replaced"}]
+    assert received(new, topic) == again(2, 3)
+    assert ack(old, topic, 3) is not None
+    fill(hub, topic, 1)
+    assert old.take() == []
+    assert received(new, topic) == first_time(4)
+    old.cut_off()
+    new.cut_off()
+    assert consumer(hub, topic, "x")[1] == 1
+
+
+@BOTH
+def test_acknowledgements_of_another_name_never_count(topic: str) -> None:
+    """Who consumes under one name acknowledges for that one only, though it is the same user and session."""
+    hub = logged_hub()
+    fill(hub, topic, 3)
+    x, _ = consumer(hub, topic, "x", last=3)
+    y, _ = consumer(hub, topic, "y", last=3)
+    ack(x, topic, 2)
+    y.cut_off()
+    y, at = consumer(hub, topic, "y")
+    assert at == 0
+    # A session changes its name: what it was sent under the old one is not acknowledged under the new.
+    assert position(x, topic, ack=True, name="z")["offset"] == 3
+    x.take()
+    assert ack(x, topic, 3) is None
+    fill(hub, topic, 1)
+    assert ack(x, topic, 4) is None
+    assert [consumer(hub, topic, name)[1] for name in ("x", "y", "z")] == [2, 0, 4]
+
+
+@BOTH
+def test_asking_again_changes_nothing(topic: str) -> None:
+    """A repeated subscription, with or without `ack`, leaves the consumer where it is, and what is out."""
+    hub = logged_hub()
+    fill(hub, topic, 3)
+    ann, _ = consumer(hub, topic, "x", last=3)
+    ack(ann, topic, 1)
+    assert position(ann, topic, ack=True, name="x")["offset"] == 1
+    assert position(ann, topic)["offset"] == 1
+    epoch = ann.inbox[0]["epoch"]
+    assert position(ann, topic, since=since(topic, 0, epoch))["offset"] == 1
+    fill(hub, topic, 1)
+    assert received(ann, topic) == first_time(1, 2, 3, 4)
+
+
+# Beginning and ending to consume.
+
+
+@BOTH
+@pytest.mark.parametrize("queued", [3, 60])
+def test_a_subscriber_becomes_a_consumer(topic: str, queued: int) -> None:
+    """What it was not sent yet, it gets as a consumer."""
+    hub = logged_hub(outbox_size=3000)
+    ann = hub.user("ann")
+    position(ann, topic)
+    fill(hub, topic, 1)
+    assert numbers(ann, topic) == [1]
+    ann.stall()
+    fill(hub, topic, queued)
+    ann.send(action="subscribe", topics=[topic], ack=True, id=1)
+    ann.read_on()
+    assert ann.answer(1)["positions"][topic]["offset"] == 1
+    assert received(ann, topic) == first_time(*range(2, queued + 2))
+
+
+@BOTH
+def test_a_consumer_that_a_pattern_reaches_too(topic: str) -> None:
+    """It gets each publication once, in the window; when it consumes no more it gets the rest by the pattern."""
+    hub = logged_hub(max_unacknowledged=3)
+    ann = hub.user("ann")
+    position(ann, f"{topic[:-1]}*")
+    position(ann, topic, ack=True)
+    fill(hub, topic, 10)
+    assert received(ann, topic) == first_time(1, 2, 3)
+    ann.ask(action="unsubscribe", topics=[topic])
+    assert received(ann, topic) == first_time(*range(4, 11))
+    fill(hub, topic, 1)
+    assert received(ann, topic) == first_time(11)
+    assert ann.session.behind is None
+    assert ack(ann, topic, 11) is not None
+
+
+@BOTH
+@pytest.mark.parametrize("how", ["unsubscribe", "revoke", "cut", "close"])
+def test_a_consumer_that_ends(topic: str, how: str) -> None:
+    """Nothing more is sent, and no timer is left; the name is free for another session."""
+    hub = logged_hub()
+    fill(hub, topic, 3)
+    ann, _ = consumer(hub, topic, last=3)
+    ack(ann, topic, 1)
+    if how == "unsubscribe":
+        ann.ask(action="unsubscribe", topics=[topic])
+    elif how == "revoke":
+        hub.hub.revoke("ann", topic, hub.now)
+        hub.settle()
+    elif how == "cut":
+        ann.cut_off()
+    else:
+        ann.close()
+    ann.take()
+    hub.advance(2 * TIMEOUT)
+    assert ann.take() == []
+    assert hub.hub._consuming._sessions == {}
+    ann, at = consumer(hub, topic)
+    assert at == 1
+    assert received(ann, topic) == again(2, 3)
+
+
+def test_what_a_consumer_missed() -> None:
+    """What the log does not have any more is told by a gap, and counts as acknowledged."""
+    hub = logged_hub()
+    ann, _ = consumer(hub, "few.a")
+    ann.cut_off()
+    fill(hub, "few.a", 8)
+    ann, at = consumer(hub, "few.a")
+    assert at == 0
+    gap, *rest = ann.take()
+    assert (gap["type"], gap["missed"], gap["offset"]) == ("gap", 3, 3)
+    assert [one["offset"] for one in rest] == [4, 5, 6, 7, 8]
+    ack(ann, "few.a", 8)
+    assert consumer(hub, "few.a")[1] == 8
+
+
+# Stored positions.
+
+
+def test_positions_outlive_the_process() -> None:
+    """On a durable topic a consumer goes on where it was; what it had out is not marked by a new process."""
+    hub = logged_hub()
+    fill(hub, "stored.a", 5)
+    ann, _ = consumer(hub, "stored.a", "x", last=5)
+    ack(ann, "stored.a", 2)
+    fresh, _ = consumer(hub, "stored.a", "fresh", last=1)
+    hub.kill()
+    ann, at = consumer(hub, "stored.a", "x")
+    assert at == 2
+    assert received(ann, "stored.a") == first_time(3, 4, 5)
+    fresh, at = consumer(hub, "stored.a", "fresh")
+    assert at == 4
+    assert received(fresh, "stored.a") == first_time(5)
+
+
+def test_acknowledgements_are_stored_with_what_is_published() -> None:
+    """While an append is out they collect, and only the last of each consumer is stored."""
+    hub = logged_hub()
+    fill(hub, "stored.a", 5)
+    ann, _ = consumer(hub, "stored.a", "x", last=5)
+    hub.held = True
+    hub.hub.publish("stored.a", "6:", hub.now)
+    hub.settle()
+    for offset in (1, 2, 3):
+        ack(ann, "stored.a", offset)
+    hub.hub.publish("stored.a", "7:", hub.now)
+    hub.settle()
+    (append,) = hub.effects
+    assert isinstance(append, Append)
+    assert append.acknowledged == ()
+    hub.answer()
+    (append,) = hub.effects
+    assert isinstance(append, Append)
+    assert [record.offset for record in append.records] == [7]
+    (stored,) = append.acknowledged
+    assert (stored.user, stored.name, stored.topic, stored.offset) == ("ann", "x", "stored.a", 3)
+
+
+@pytest.mark.parametrize("after_storing", [False, True])
+def test_an_acknowledgement_that_may_not_be_stored(after_storing: bool) -> None:
+    """The process remembers it. Only a new one may send again what was handled."""
+    hub = logged_hub()
+    fill(hub, "stored.a", 5)
+    ann, _ = consumer(hub, "stored.a", "x", last=5)
+    hub.shelf.broken, hub.shelf.fails_after_storing = "disk", after_storing
+    ack(ann, "stored.a", 3)
+    hub.shelf.broken = None
+    fill(hub, "stored.a", 1)
+    ann, at = consumer(hub, "stored.a", "x")
+    assert at == 3
+    hub.kill()
+    ann, at = consumer(hub, "stored.a", "x")
+    assert at == (3 if after_storing else 0)
+
+
+def test_a_store_that_can_not_be_read_delays_only() -> None:
+    """A consumer gets what it is owed once the store can be read again."""
+    hub = logged_hub(durable_memory=1)
+    fill(hub, "stored.a", 5)
+    hub.held = True
+    ann, _ = consumer(hub, "stored.a", "x", last=5)
+    read = next(effect for effect in hub.effects if isinstance(effect, Read))
+    hub.complete(Failed("disk"), read)
+    hub.answer_all()
+    hub.held = False
+    hub.advance(1)
+    assert received(ann, "stored.a") == first_time(1, 2, 3, 4, 5)
+
+
+# Bounds.
+
+
+def test_how_many_are_remembered() -> None:
+    """Beyond the bound the one that was quiet longest is forgotten, with all that was noted of it."""
+    known = Acknowledgements(2)
+
+    def put(name: str, offset: int) -> None:
+        known.put(Acknowledged("ann", name, "t", offset, "e", 0.0))
+
+    put("a", 1)
+    put("b", 1)
+    known.note_sent("ann", "a", "t", 5)
+    known.note_sent("ann", "b", "t", 7)
+    put("a", 2)
+    put("c", 1)
+    assert len(known) == 2
+    assert known.get("ann", "b", "t") is None
+    assert known.sent("ann", "b", "t") == 0
+    known.note_sent("ann", "b", "t", 9)
+    assert known.sent("ann", "b", "t") == 0
+    assert known.sent("ann", "a", "t") == 5
+    known.note_sent("ann", "a", "t", 4)
+    assert known.sent("ann", "a", "t") == 5
+    put("d", 1)
+    put("e", 1)
+    assert known._sent == {}
+
+
+def test_a_consumer_that_is_forgotten_while_it_is_there() -> None:
+    """It goes on, and is remembered again by its next acknowledgement."""
+    hub = logged_hub(max_consumers=1)
+    fill(hub, "all.a", 4)
+    x, _ = consumer(hub, "all.a", "x", last=4)
+    consumer(hub, "all.a", "y", last=4)
+    assert received(x, "all.a") == first_time(1, 2, 3, 4)
+    assert ack(x, "all.a", 3) is None
+    assert consumer(hub, "all.a", "x")[1] == 3
+    assert consumer(hub, "all.a", "y")[1] == 4
