@@ -423,6 +423,7 @@ def test_a_command_of_the_docs(served: Served, command: str, tmp_path: Path) -> 
     ) as process:
         if " listen " in command:
             served.publish("orders", *range(20))
+            assert process.stdout is not None
             # Some listen from now on, whenever that is.
             while not select.select([process.stdout], [], [], 0.1)[0]:
                 served.publish("orders", 0)
