@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from hubbub.core.effects import Failed, Read
+from hubbub.core.effects import Append, Failed, Read
 from hubbub.core.rules import Rule
-from support.histories import fill, numbers, resume
+from support.histories import fill, numbers, position, resume
 from support.hub_pair import config, tokens
 from support.logged_hub import LoggedHub, answer_from
 
@@ -70,7 +70,7 @@ def test_what_is_read_while_others_fill_the_outbox() -> None:
 
 def test_what_the_store_has_but_nobody_was_answered() -> None:
     """A piece holds nothing that is not placed yet: it comes when it is."""
-    hub = logged_hub()
+    hub = logged_hub(outbox_size=100_000)
     fill(hub, "stored.a", 10)
     ann = hub.user("ann")
     bob = hub.user("bob")
@@ -87,6 +87,29 @@ def test_what_the_store_has_but_nobody_was_answered() -> None:
     hub.complete(stored, append)
     assert numbers(ann, "stored.a") == [11]
     assert bob.answer(1)["offset"] == 11
+
+
+@pytest.mark.parametrize("how", ["set back", "acknowledged"])
+def test_a_consumer_that_moves_while_it_is_read(how: str) -> None:
+    """What was read for where it stood is thrown away; it gets what it is to get where it stands."""
+    hub = logged_hub(max_unacknowledged=6, ack_timeout=10.0)
+    fill(hub, "stored.a", 20)
+    ann = hub.user("ann")
+    position(ann, "stored.a", ack=True, last=20)
+    assert numbers(ann, "stored.a") == [1, 2, 3, 4, 5, 6]
+    hub.held = True
+    ann.send(action="ack", topic="stored.a", offset=3)
+    assert [type(effect) for effect in hub.effects] == [Append, Read]
+    if how == "set back":
+        hub.advance(10)
+    else:
+        ann.send(action="ack", topic="stored.a", offset=6)
+    hub.answer(1)
+    assert numbers(ann, "stored.a") == ([] if how == "set back" else [7, 8, 9, 10])
+    hub.held = False
+    hub.answer_all()
+    rest = [4, 5, 6, 7, 8, 9] if how == "set back" else [11, 12]
+    assert numbers(ann, "stored.a") == rest
 
 
 @pytest.mark.parametrize("how", ["revoked", "unsubscribed", "gone"])
