@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from msgspec.structs import replace
+
 from hubbub.core.grants import Grant
 
 __all__ = ["HubModel", "ModelSession"]
@@ -302,7 +304,7 @@ class HubModel:
         keys = self.of(user)
         for key in keys:
             one = self.sessions[key]
-            one.grant = one.grant.without(pattern)
+            one.grant = replace(one.grant, revoked=(*one.grant.revoked, pattern))
             self._drop_forbidden(one)
         return len(keys)
 

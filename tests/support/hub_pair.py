@@ -86,8 +86,11 @@ class HubPair:
         hooks: Mapping[HookKind, tuple[str, ...]] | None = None,
         heads: Heads | None = None,
         outside: Callable[[Effect], Outcome | None] = lambda _: None,
+        crowd: bool = False,
     ) -> None:
         self.now = 0.0
+        self.crowd = crowd
+        """Whether what is said to many is taken with `take_crowd`."""
         self.hub = Hub(
             hub_config, now=self.now, entropy=seeded_entropy(7), hooks=hooks, heads=heads
         )
@@ -153,10 +156,15 @@ class HubPair:
             moved = False
             for peer in tuple(self.peers.values()):
                 moved |= peer.write(self.now)
-            while (session := self.hub.next_dirty()) is not None:
+            while (session := self.hub.next_dirty(crowd=not self.crowd)) is not None:
                 found = self.peers.get(session)
                 if found is not None:
                     moved |= found.flush(self.now)
+            if self.crowd:
+                for carrier, chunk in self.hub.take_crowd(3):
+                    carrier.receive(chunk, self.now)
+                    moved = True
+                moved |= self.hub.has_dirty  # those that cannot be taken so
             while (effect := self.hub.next_effect()) is not None:
                 outcome = self.outside(effect)
                 if outcome is None:
@@ -228,8 +236,6 @@ class HubPair:
                     present[topic, one.user] += 1
             if not one.told:  # then its adapter need not look
                 assert not outbox
-            else:
-                assert one.shared is None
             if not one._gone:
                 moments = [*(one._moments or {}).values(), one.ws.next_timeout()]
                 assert one._at == min((at for at in moments if at is not None), default=None)
@@ -260,6 +266,8 @@ class _Socket:
     def __init__(self, pair: HubPair, session: Session) -> None:
         self.pair = pair
         self.session = session
+        session.carrier = self
+        session.plain = pair.crowd
         self.reads = True
         """Whether the client takes bytes. If not, the hub's socket is full."""
         self.unread = b""
@@ -416,10 +424,14 @@ class Peer(_Socket):
     def stall(self) -> None:
         """Read nothing from now on."""
         self.reads = False
+        self.session.plain = (
+            False  # its socket takes nothing, so nothing may be taken for it unasked
+        )
 
     def read_on(self) -> None:
         """Read again, all that waits."""
         self.reads = True
+        self.session.plain = self.pair.crowd
         self.flush(self.pair.now)
         self.pair.settle()
 

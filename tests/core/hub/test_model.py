@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Any, ClassVar
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -17,10 +17,18 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from hubbub.core import publishing
+from hubbub.core.admission import Admission
 from hubbub.core.auth import External
 from hubbub.core.effects import Authenticate, Done, Effect, Outcome
 from hubbub.core.grants import Grant
 from hubbub.core.messages import Published
+from hubbub.core.presence import PresenceBook
+from hubbub.core.registry import Registry
+from hubbub.core.session import Moment, Session
+from hubbub.core.subscribing import Subscribing
+from hubbub.core.subscriptions import SubscriptionTable
+from hubbub.core.topics import overlaps
 from support.hub_model import HubModel
 from support.hub_pair import WALL, HubPair, Message, Peer, config
 
@@ -42,7 +50,7 @@ patterns = st.sampled_from(PATTERNS)
 watches = st.sampled_from((False, False, True))
 some = st.lists(patterns, min_size=1, max_size=3)
 granted = st.one_of(st.just((">",)), st.lists(patterns, max_size=3).map(tuple))
-lives = st.sampled_from((None, None, None, 3.0, 20.0, 60.0))
+lives = st.sampled_from((None, None, 3.0, 20.0, 60.0))
 
 
 class HubMachine(RuleBasedStateMachine):
@@ -50,12 +58,16 @@ class HubMachine(RuleBasedStateMachine):
 
     operations: ClassVar[Counter[str]] = Counter()
     """What was done, over all runs."""
+    crowd: ClassVar[bool] = False
+    """Whether even two receivers are many, for whom what waits is shared."""
 
     def __init__(self) -> None:
         super().__init__()
         self.model = HubModel(WALL)
         self.tokens: dict[str, Grant | None] = {}
-        self.pair = HubPair(config(auth=External(), **PATIENT), outside=self._outside)
+        self.pair = HubPair(
+            config(auth=External(), **PATIENT), outside=self._outside, crowd=self.crowd
+        )
         self.peers: dict[int, Peer] = {}
         self.slow: set[int] = set()
         self.number = 0
@@ -274,10 +286,10 @@ class HubMachine(RuleBasedStateMachine):
     def read_on(self) -> None:
         """Who has stalled longest reads on."""
         peer = next(peer for peer in self.peers.values() if not peer.reads)
-        peer.reads = True
+        peer.read_on()
         self._did("read on")
 
-    @rule(seconds=st.sampled_from((1.0, 5.0, 30.0)), jump=st.sampled_from((0.0, 0.0, -20.0, 20.0)))
+    @rule(seconds=st.sampled_from((1.0, 5.0, 30.0)), jump=st.sampled_from((0.0, -20.0, 20.0)))
     def wait(self, seconds: float, jump: float) -> None:
         """Time passes, and sometimes somebody sets the clock on the wall."""
         end = self.model.wall + seconds
@@ -313,12 +325,97 @@ def _parted(messages: list[Message]) -> tuple[list[Message], list[Message]]:
     return answers, pushes
 
 
+class CrowdMachine(HubMachine):
+    """The same where queues are shared."""
+
+    crowd = True
+
+
 @pytest.mark.slow
-def test_a_hub_does_what_dictionaries_do() -> None:
+@pytest.mark.parametrize(
+    ("machine", "examples", "least"), [(HubMachine, 210, 10_000), (CrowdMachine, 60, 2_500)]
+)
+def test_a_hub_does_what_dictionaries_do(
+    machine: type[HubMachine], examples: int, least: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """At least 10,000 operations, each kind of them, and after each of them nothing that should not be."""
+    if machine.crowd:
+        monkeypatch.setattr(publishing, "MANY", 2)
     HubMachine.operations.clear()
     run_state_machine_as_test(
-        HubMachine, settings=settings(max_examples=200, stateful_step_count=50)
+        machine, settings=settings(max_examples=examples, stateful_step_count=50)
     )
-    assert sum(HubMachine.operations.values()) >= 10_000, HubMachine.operations
+    assert sum(HubMachine.operations.values()) >= least, HubMachine.operations
     assert len(HubMachine.operations) == 16, HubMachine.operations
+
+
+# The model itself: it must notice what is wrong.
+
+
+def _forget(*_: Any, **__: Any) -> None:
+    """Do nothing."""
+
+
+def _add_first(self: Subscribing, session: Session, topic: str, now: float) -> None:
+    self._table.add(session, topic)
+    rule = self._rule_of_presence(topic)
+    if rule is not None and self._presence.join(topic, session.user):
+        self._announce(rule, topic, session.user, True, now)
+
+
+def _once_for_each_name(self: SubscriptionTable[Session], topic: str) -> list[Session]:
+    names = [topic, *self._index.matching(topic)]
+    return [session for name in names for session in self.exact(name)]
+
+
+def _armed_once(self: Session, moment: Moment, at: float | None) -> None:
+    if self._moments is None:
+        self._moments = {}
+    if at is None:
+        self._moments.pop(moment, None)
+    elif moment not in self._moments:
+        self._moments[moment] = at
+    self._note_time()
+
+
+FAULTS: dict[str, tuple[type, str, Any]] = {
+    "what waits is not taken back": (Session, "discard", lambda *_: 0),
+    "one delivery for each name": (SubscriptionTable, "receivers", _once_for_each_name),
+    "who comes hears of itself": (Subscribing, "_add", _add_first),
+    "presence outlives a session": (PresenceBook, "leave", lambda *_: False),
+    "subscriptions outlive a revocation": (Subscribing, "drop_forbidden", _forget),
+    "a revocation changes no grant": (Grant, "without", lambda self, _: self),
+    "two users have one name": (Registry, "namesakes", lambda *_: ()),
+    "the end of a grant is forgotten": (Admission, "note_expiry", _forget),
+    "a timer is lost when it is armed anew": (Session, "arm", _armed_once),
+    "writing needs no grant": (Grant, "may_write", lambda *_: True),
+    "reading needs a grant for a part only": (
+        Grant,
+        "may_read",
+        lambda self, pattern: any(overlaps(one, pattern) for one in self.read),
+    ),
+    "one session of a user is reached": (
+        Registry,
+        "of",
+        lambda self, user: tuple(self._users.get(user, ()))[:1],
+    ),
+    "who unwatches is told on": (PresenceBook, "unwatch", _forget),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_noticed(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hub with any of these faults is told from a right one, soon."""
+    kind, name, instead = FAULTS[fault]
+    monkeypatch.setattr(kind, name, instead)
+    with pytest.raises((AssertionError, KeyError)):
+        run_state_machine_as_test(
+            HubMachine,
+            settings=settings(
+                max_examples=100,
+                stateful_step_count=50,
+                phases=(Phase.generate,),
+                report_multiple_bugs=False,
+            ),
+        )
