@@ -179,6 +179,7 @@ class Checker:
             pass
         elif code in BEHIND or code in _BEFORE:
             self._check_reason(peer, code, now)
+            peer.failed = True
             if code == CloseCode.TOO_SLOW:
                 self.occurred["policy disconnect"] += 1
         peer.silent = now - peer.connection.heard_at
@@ -212,7 +213,8 @@ class Checker:
                 since = min(
                     done.heard_at, inf if done.unfinished_at is None else done.unfinished_at
                 )
-                reason = now - since >= timeout - _SLACK or now - done.hindered_at <= timeout
+                late = now - since >= timeout - _SLACK or now - done.hindered_at <= timeout
+                reason = late or done.link.network.silent_from is not None
             case _:
                 reason = False
         if not reason:
@@ -227,7 +229,11 @@ class Checker:
         echoed = peer.connection.close_codes
         if code in echoed or code in peer.connection.misdeeds:
             waited = now - peer.connection.heard_at
-            if peer.answers and waited < self._model.limits.answer_timeout - _SLACK:
+            if (
+                peer.answers
+                and not peer.failed
+                and waited < self._model.limits.answer_timeout - _SLACK
+            ):
                 text = f"closed with {code} before {len(peer.answers)} answers"
                 raise Violation("answers go before the Close frame", text, peer.number)
         elif code is None:

@@ -115,7 +115,7 @@ class Entrance:
 
     def _not_refreshed(self, peer: Peer, text: str, request_id: object, now: float) -> None:
         peer.answers.append({"type": "auth", "status": "error", "message": text, "id": request_id})
-        note_error(peer, now)
+        note_error(self._model, peer, now)
 
     # Tokens.
 
@@ -253,8 +253,9 @@ def is_anonymous(peer: Peer) -> bool:
     return peer.grant is not None and peer.grant.anonymous
 
 
-def note_error(peer: Peer, now: float) -> None:
+def note_error(model: Model, peer: Peer, now: float) -> None:
     """A request of a session failed."""
+    model.counted["errors"] += 1
     if not peer.errors:
         peer.errors_from = now
     peer.errors += 1

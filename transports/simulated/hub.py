@@ -232,6 +232,14 @@ class SimulatedHub:
         self.hub.drain(self.now)
         self._loop.changed(self.now)
 
+    def stop(self) -> None:
+        """Close everybody at once; what waits for them is lost."""
+        self.model.draining = True
+        for peer in self.model.inside():
+            self.model.condemned.append(peer)
+        self.hub.close(self.now)
+        self._loop.changed(self.now)
+
     # What must hold.
 
     def check(self) -> None:

@@ -17,6 +17,9 @@ from .violation import Violation
 
 __all__ = ["check_bounds", "check_empty", "check_equal"]
 
+_COUNTED: Final = ("connections", "sessions", "requests", "errors", "publications")
+"""Counters of a hub of which the model says what they must be."""
+
 _SHARED: Final = 1024
 """Bytes of answers that nobody counts before they are queued: one answer over the bound, at least."""
 
@@ -24,16 +27,15 @@ _SHARED: Final = 1024
 def check_bounds(hub: Hub, now: float) -> None:
     """Whether everything that grows is within its limit, and every session has its deadline."""
     limits, registry = hub.limits, hub._registry
-    waiting = 0
+    waiting = stalled = 0
     for session in registry.links:
         waiting += session.outbox.size
+        stalled += session.stalled
         _check_outbox(session)
         _check_deadline(hub, session, now)
     _equal("account.waiting is what waits", hub.account.waiting, waiting)
-    largest = limits.max_size or 0
-    links = len(registry.links)
+    _equal("account.stalled is what is stalled", hub.account.stalled, stalled)
     for name, value, limit in (
-        ("total_outbox_size", waiting, limits.total_outbox_size + links * (largest + 1024)),
         ("max_connections", len(registry.connected), limits.max_connections),
         ("max_opening", registry._opening, limits.max_opening),
         ("max_topics", len(hub._table), limits.max_topics),
@@ -125,6 +127,8 @@ def _check_names(hub: Hub) -> None:
 
 def check_equal(hub: Hub, model: Model) -> None:
     """Whether the books of a hub say what the model says."""
+    for name in _COUNTED:
+        _equal(f"the counter of {name}", getattr(hub.counters, name), model.counted[name])
     inside = [session.number for session in hub.sessions()]
     _equal("who is in", sorted(inside), sorted(model.within))
     _equal("who subscribes to what", dict(hub.topics()), model.names())
@@ -158,6 +162,7 @@ def check_empty(hub: Hub) -> None:
         ("effects", len(hub._pending)),
         ("questions to the store", len(hub._storing)),
         ("bytes that wait", hub.account.waiting),
+        ("bytes that are stalled", hub.account.stalled),
         ("sessions to be closed", hub._publishing._failing),
         ("fan-outs under way", hub._publishing._depth),
     ):

@@ -5,6 +5,7 @@ can't know, which sessions are too slow, it learns from the ends and gaps that t
 `Checker` holds those against the rules.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -55,6 +56,8 @@ class Model:
         self.fresh: tuple[Peer, frozenset[str]] | None = None
         """Who is subscribing in this step, and to what. Whether it hears of an end that this causes depends
         on which of these came first."""
+        self.counted: Counter[str] = Counter()
+        """What a hub counts."""
         self.farewells: dict[int, bool] = {}
         """Sessions that were let in and have ended: whether the hook was told of it."""
         self.condemned: list[Peer] = []
@@ -69,6 +72,7 @@ class Model:
 
     def connect(self, connection: "Connection", now: float) -> Peer:
         """A socket was accepted."""
+        self.counted["connections"] += 1
         peer = self.peers[connection.number] = Peer(connection, now)
         return peer
 
@@ -93,6 +97,7 @@ class Model:
 
     def admit(self, peer: Peer, grant: Grant, now: float) -> None:
         """A session is let in."""
+        self.counted["sessions"] += 1
         peer.standing = Standing.IN
         peer.was_in = True
         self.within[peer.number] = peer
@@ -159,6 +164,7 @@ class Model:
 
     def publish(self, topic: str, message: object, now: float, sender: str | None) -> int:
         """Something is published; how many get it."""
+        self.counted["publications"] += 1
         push: tuple[Any, ...]
         if self.rule(topic).announce and sender is not None:
             push = ("chat", topic, sender, message, self.stamp(now))

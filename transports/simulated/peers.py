@@ -90,6 +90,8 @@ class Peer:
         """The code with which it is to be closed behind what waits."""
         self.closed = False
         """Whether its Close frame is on the wire."""
+        self.failed = False
+        """Whether the hub closed it before what waited."""
         self.silent = 0.0
         """Seconds for which the hub had heard nothing of it when it ended."""
         self.was_in = False

@@ -1,7 +1,7 @@
 """What one seed stands for: a hub's configuration, who uses it, and what goes wrong."""
 
 from random import Random
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 import msgspec
 
@@ -59,7 +59,7 @@ _WALL: Final = 1_800_000_000.0
 
 _LOSSY: Final[tuple[SlowPolicy, ...]] = ("disconnect", "drop-oldest")
 
-End = Literal["drain", "close", "cut", "silence", "drain under fire"]
+End = Literal["drain", "close", "cut", "silence", "drain under fire", "stop under fire"]
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,7 +115,7 @@ def plan_of(seed: int, *, actions: int = 300, clients: int = 8) -> Plan:
         turn=random.choice((0.0, 0.002, 0.02, 0.1)),
         lag=0.5 if Fault.LAG in faults else 0.0,
         deflate=deflate,
-        end=random.choice(("drain", "drain under fire", "close", "cut", "silence")),
+        end=random.choice(get_args(End)),
     )
 
 

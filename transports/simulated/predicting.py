@@ -55,7 +55,7 @@ class Predictor:
         if hostile is not None:
             if peer.standing is not Standing.GONE:
                 peer.answers.append(hostile)
-                note_error(peer, now)
+                note_error(self._model, peer, now)
             return
         request: Request = msgspec.json.decode(text)
         if peer.standing is Standing.IN:
@@ -80,6 +80,7 @@ class Predictor:
         if not peer.handled:
             peer.handled_from = now
         peer.handled += 1
+        self._model.counted["requests"] += 1
         allowed = limits.request_burst + limits.request_rate * (now - peer.handled_from) + 1
         if peer.handled > allowed:
             text = f"{peer.handled} requests, {allowed:.1f} allowed"
@@ -134,7 +135,7 @@ class Predictor:
 
     def _refuse(self, peer: Peer, code: str, request_id: object, now: float) -> None:
         peer.answers.append({"type": "error", "code": code, "id": request_id})
-        note_error(peer, now)
+        note_error(self._model, peer, now)
 
     # Publishing.
 
@@ -361,8 +362,8 @@ class Predictor:
 
     def ending(self, peer: Peer, code: int) -> None:
         """A session is about to have no part in the hub any more."""
-        if code != CloseCode.POLICY_VIOLATION:  # that is for whoever says too late who it is
-            self._expire(peer)  # and this may be why
+        if code in (CloseCode.INTERNAL_ERROR, CloseCode.TOO_MANY):
+            self._expire(peer)  # that may be why
 
     def _expire(self, peer: Peer) -> None:
         """What the outside did not do in time has failed, once the hub looked at the clock."""

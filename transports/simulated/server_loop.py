@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ServerLoop"]
 
-_EVERY: Final = 16
+_EVERY: Final = 24
 """Turns between two looks at the hub's insides."""
 
 

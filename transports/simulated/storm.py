@@ -73,9 +73,11 @@ class Storm:
             Violation: something does not hold.
         """
         self._rage()
-        if self.plan.end == "drain under fire":
+        if self.plan.end in ("drain under fire", "stop under fire"):
             self.hub.drain()
             self._rage(0.1)
+            if self.plan.end == "stop under fire":
+                self.hub.stop()
             self._calm_down()
         else:
             self._calm_down()
@@ -108,7 +110,7 @@ class Storm:
         if not client.is_open:
             able = [one for one in self._people if one.is_open]
             if not able or self._may_connect(client):
-                self._rest[client] = self.hub.now + random.uniform(0.0, 6.0)
+                self._rest[client] = self.hub.now + random.uniform(0.5, 8.0)
                 self._connect(client)
                 return
             client = random.choice(able)

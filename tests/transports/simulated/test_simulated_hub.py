@@ -18,8 +18,7 @@ from hubbub.core import (
 from hubbub.core.session import Session
 from hubbub.transports.simulated import Fault, Network, SimulatedHub, Violation
 
-EVERYTHING = {"read": (">",), "write": (">",)}
-TOKENS = {user: Grant(user=user, **EVERYTHING) for user in ("alice", "bob")}
+TOKENS = {user: Grant(user=user, read=(">",), write=(">",)) for user in ("alice", "bob")}
 SLOW = Network(window=400)
 """A network that takes little before it blocks."""
 
@@ -148,7 +147,8 @@ def test_a_broken_promise_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_trace_says_what_happened() -> None:
     """Each line has the time, the connection or the hub, and what it did."""
     hub = SimulatedHub(config(), clients=1, tokens=TOKENS)
-    hub.record.lines = lines = []
+    lines: list[str] = []
+    hub.record.lines = lines
     (client,) = hub.clients
     client.connect(token="bob")
     hub.run(1.0)
