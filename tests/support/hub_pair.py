@@ -297,6 +297,7 @@ class _Socket:
             self.shut(now)
         if self.session.end is End.CLOSE:
             self.ended = True
+            self.session.carrier = None
             self.pair.peers.pop(self.session, None)
             self.lost(now)
         return moved
@@ -313,6 +314,7 @@ class _Socket:
     def cut_off(self) -> None:
         """Lose the connection, without a word."""
         self.cut = True
+        self.session.carrier = None
         self.pair.peers.pop(self.session, None)
         self.session.connection_lost(self.pair.now)
         self.lost(self.pair.now)

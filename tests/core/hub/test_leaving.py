@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 from itertools import pairwise
 
 import pytest
 
 from hubbub.core.auth import External
+from hubbub.core.effects import Done, HookKind
 from hubbub.core.hub_events import Left
+from hubbub.core.session import Session
 from hubbub.core.session_states import SessionState
 from support.hub_pair import HubPair, Peer, config
 
@@ -299,3 +302,45 @@ def test_calls_after_the_end_do_nothing() -> None:
         assert pair.hub.next_timeout() == before
         assert len(lefts(pair)) == (end != "refused")
         assert pair.hub.next_dirty() is None
+
+
+def test_nothing_keeps_a_session_that_has_ended() -> None:
+    """Neither effects nor timers, queues or lists: when its socket is closed it is gone, without a collection."""
+    kinds = {HookKind.CONNECT: (">",), HookKind.PUBLISH: (">",), HookKind.DISCONNECT: (">",)}
+    pair = HubPair(config(auth=External(), options={"http": True}), hooks=kinds)
+    gc.collect()
+    gc.disable()
+    try:
+        for end in ("cut", "close", "fail", "leave", "http", "waiting"):
+            for number in range(3):
+                if end == "http":
+                    raw = pair.raw()
+                    raw.send_bytes(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                    pair.settle()
+                    raw.cut_off()
+                    continue
+                peer = pair.peer(f"/?name={end}{number}")
+                while pair.effects:
+                    pair.complete(Done())
+                peer.subscribe("room.a", "b", presence=False)
+                peer.send(action="publish", topic="b", message=1)
+                while end != "waiting" and pair.effects:
+                    pair.complete(Done())
+                if end in ("cut", "waiting"):
+                    peer.cut_off()
+                elif end == "close":
+                    peer.close()
+                elif end == "fail":
+                    pair.hub.disconnect(f"{end}{number}", pair.now)
+                else:
+                    peer.session.leave(1001, "", pair.now)
+                pair.settle()
+        pair.effects.clear()
+        pair.advance(30.0)
+        pair.effects.clear()
+        assert pair.hub.idle
+        pair.sessions.clear()
+        peer = raw = None  # type: ignore[assignment]
+        assert [one for one in gc.get_objects() if isinstance(one, Session)] == []
+    finally:
+        gc.enable()
