@@ -89,6 +89,7 @@ def hub_at(
     ca: str | None,
     timeout: float,
     retry: bool = False,
+    **others: Any,  # keywords of `connect`
 ) -> "RemoteHub":
     """A client of the hub at `url`, not connected yet.
 
@@ -104,7 +105,7 @@ def hub_at(
     if name is not None and (token is not None or token_file is not None):
         raise typer.BadParameter("--name: the token says who you are; leave one of the two out")
     limits = limits_of({"open_timeout": timeout or None}, {"open_timeout": "timeout"})
-    keywords: dict[str, Any] = {
+    keywords: dict[str, Any] = others | {
         "open_timeout": limits.open_timeout,
         "additional_headers": [header_of(line) for line in header or ()],
     }

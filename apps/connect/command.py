@@ -1,5 +1,6 @@
 """`hubbub connect`: its options."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -9,6 +10,7 @@ from ...core.handshake import ClientOptions
 from ...core.http import encode_headers
 from ...core.limits import Limits
 from ...core.uri import InvalidURI, parse_uri
+from ..hub_options import hub_at
 from ..options import MaxSize, PingInterval, limits_of
 from .addresses import context_of, header_of, uri_of
 
@@ -53,10 +55,48 @@ Wait = Annotated[
         help="Piped: silence after the end of the input that ends the connection; inf: none does.",
     ),
 ]
+Room = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TOPIC",
+        help="Talk in this room of a hub, such as room.lobby.",
+        show_default=False,
+    ),
+]
+Name = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="With --room: what to be called, where no token is needed.",
+        show_default=False,
+    ),
+]
+Token = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TOKEN",
+        envvar="HUBBUB_TOKEN",
+        help="With --room: who you are. Other users of the machine can see it here.",
+        show_default=False,
+        show_envvar=True,
+    ),
+]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="With --room: the same, read before each connection.",
+        show_default=False,
+    ),
+]
 
 
 def connect(
     url: Url,
+    room: Room = None,
+    name: Name = None,
+    token: Token = None,
+    token_file: TokenFile = None,
     binary: Binary = False,
     header: Header = None,
     subprotocol: Subprotocol = None,
@@ -83,6 +123,28 @@ def connect(
         {"open_timeout": "timeout"},
     )
     uri = uri_of(url)
+    if room is not None:
+        if binary or subprotocol:
+            raise typer.BadParameter("--room: goes with neither --binary nor --subprotocol")
+        from ..hub_client import run_client
+        from .room import RoomTalk
+
+        hub = hub_at(
+            url,
+            token=token,
+            token_file=token_file,
+            name=name,
+            header=header,
+            origin=origin,
+            ca=ca,
+            timeout=timeout,
+            ping_interval=limits.ping_interval,
+            max_size=limits.max_size,
+        )
+        return run_client(hub, uri, RoomTalk(room, wait=wait).run)
+    if name is not None or token_file is not None:
+        option = "--name" if name is not None else "--token-file"
+        raise typer.BadParameter(f"{option}: is for --room")
     try:
         parsed = parse_uri(uri)
         encode_headers([("Origin", origin or "")])  # nobody else looks at it before it is sent

@@ -5,11 +5,11 @@ import math
 from collections.abc import Callable
 
 from ...core.errors import LocalProtocolError
-from ...transports.client_connection import ClientConnection
 from ...transports.exceptions import ConnectionClosed
 from ..failure import Failure
 from .descriptors import LineTooLong, lines, write
 from .messages import parse
+from .talking import Talk
 
 __all__ = ["Pipe"]
 
@@ -31,7 +31,7 @@ class Pipe:
 
     def __init__(
         self,
-        connection: ClientConnection,
+        connection: Talk,
         source: int | None,
         sink: int,
         *,

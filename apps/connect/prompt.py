@@ -14,17 +14,17 @@ from prompt_toolkit.renderer import print_formatted_text
 from prompt_toolkit.styles import Style
 
 from ...core.errors import LocalProtocolError
-from ...transports.client_connection import ClientConnection
 from ...transports.exceptions import ConnectionClosed
 from .history import open_history
 from .messages import parse, shown
+from .talking import Talk
 
 __all__ = ["interact"]
 
 STYLE: Final = Style([("sent", "ansigreen"), ("received", "ansicyan"), ("mistake", "ansired")])
 
 
-async def interact(connection: ClientConnection, *, binary: bool) -> None:
+async def interact(connection: Talk, *, binary: bool) -> None:
     """Send each line that is typed and show each message, until Ctrl-C, Ctrl-D or the connection's end."""
     session: PromptSession[str] = PromptSession(
         FormattedText([("class:sent", "hex> " if binary else "> ")]),
@@ -83,7 +83,7 @@ async def _ask(session: PromptSession[str], showing: "asyncio.Task[None]") -> st
         await asyncio.gather(asking, return_exceptions=True)  # it leaves the terminal as it was
 
 
-async def _show(connection: ClientConnection, app: Application[str]) -> None:
+async def _show(connection: Talk, app: Application[str]) -> None:
     with suppress(ConnectionClosed):
         while True:
             _print(app, "received", "< ", shown(await connection.recv()))

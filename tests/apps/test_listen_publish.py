@@ -2,92 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import re
 import select
 import signal
 import subprocess
-import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hubbub.apps.cli import main
-from hubbub.core.hub_config import HubConfig
 from hubbub.core.hub_limits import HubLimits
 from hubbub.core.rules import DEFAULT_RULES, Rule
-from hubbub.transports.asyncio import HubServer, serve_hub
 from support.answering import silent_port
 from support.hub_peers import hub_config, token_auth
-from support.net import url
 from support.programs import HUBBUB
+from support.ran import Run, runner
+from support.served_hub import Served
 
 PAGE = (Path(__file__).parents[2] / "docs" / "howto" / "command-line.md").read_text()
 
 RULES = (Rule(pattern="orders", history=100), *DEFAULT_RULES)
-
-
-class Served:
-    """A hub that runs in a thread of its own."""
-
-    def __init__(self, config: HubConfig, port: int = 0) -> None:
-        self._config = config
-        self._port = port
-        self._loop = asyncio.new_event_loop()
-        self._done = asyncio.Event()
-        self._up = threading.Event()
-        self.ended = threading.Event()
-        """Set when it is gone."""
-        self.server: HubServer
-
-    async def _serve(self) -> None:
-        async with serve_hub(self._config, "127.0.0.1", self._port) as self.server:
-            self._up.set()
-            await self._done.wait()
-
-    def _run(self) -> None:
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
-            runner.run(self._serve())
-        self.ended.set()
-
-    @contextmanager
-    def running(self) -> Iterator[Served]:
-        """Run it until the block ends."""
-        thread = threading.Thread(target=self._run)
-        thread.start()
-        assert self._up.wait(10)
-        try:
-            yield self
-        finally:
-            self.stop()
-            thread.join(20)
-            assert not thread.is_alive()
-
-    def stop(self) -> None:
-        """Drain it."""
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(self._done.set)
-
-    @property
-    def url(self) -> str:
-        """Where it is."""
-        return url(self.server)
-
-    def publish(self, topic: str, *messages: Any) -> None:
-        """Publish from the server."""
-        for message in messages:
-            asking = self.server.publish(topic, message)
-            asyncio.run_coroutine_threadsafe(asking, self._loop).result(10)
-
-    def disconnect(self, user: str) -> None:
-        """End all sessions of a user."""
-        asyncio.run_coroutine_threadsafe(self.server.disconnect(user), self._loop).result(10)
 
 
 @pytest.fixture
@@ -97,47 +35,10 @@ def served() -> Iterator[Served]:
         yield found
 
 
-class Ran:
-    """A command that has ended."""
-
-    def __init__(self, code: int, out: str, errors: str) -> None:
-        self.code = code
-        self.out = out
-        self.errors = errors
-
-    @property
-    def objects(self) -> list[dict[str, Any]]:
-        """The lines of its output."""
-        return [json.loads(line) for line in self.out.splitlines()]
-
-    @property
-    def last(self) -> str:
-        """What it said at last."""
-        return self.errors.splitlines()[-1]
-
-
-Run = Callable[..., Ran]
-
-
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
     """Runs `hubbub` in this process, with some input."""
-    monkeypatch.delenv("HUBBUB_TOKEN", raising=False)
-
-    def ran(*arguments: str, typed: bytes = b"") -> Ran:
-        (tmp_path / "typed").write_bytes(typed)
-        with (tmp_path / "typed").open() as source:
-            monkeypatch.setattr(sys, "stdin", source)
-            monkeypatch.setattr(sys, "argv", ["hubbub", *arguments])
-            capfd.readouterr()
-            with pytest.raises(SystemExit) as ended:
-                main()
-        printed = capfd.readouterr()
-        code = ended.value.code
-        assert code is None or isinstance(code, int)
-        return Ran(code or 0, printed.out, printed.err)
-
-    return ran
+    return runner(monkeypatch, capfd, tmp_path)
 
 
 # Publishing.

@@ -62,6 +62,9 @@ COMMANDS: dict[str, str] = {
         ),
         "tests/apps/test_cli.py::test_a_command_of_the_docs",
     ),
+    "hubbub connect localhost:8765 --room room.lobby --name ann": (
+        "tests/apps/test_connect_room.py::test_the_command_of_the_docs"
+    ),
     "hubbub connect localhost:8765": "tests/apps/test_prompt.py::test_the_command_of_the_docs",
     **dict.fromkeys(
         (
