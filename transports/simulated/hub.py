@@ -168,6 +168,7 @@ class SimulatedHub:
         if session.number != number:
             raise Violation("sessions have numbers of their own", f"{session.number}", number)
         session.carrier = connection
+        session.plain = True
         session.outbox = WatchedOutbox(session.outbox.limit, partial(self._unqueued, connection))
         self.connections.append(connection)
         peer = self.model.connect(connection, now)
@@ -311,6 +312,12 @@ class SimulatedHub:
                     connection, "hub gives out", f"{frame.kind} {frame.code or ''} {frame.text}"
                 )
             self.checker.taken(peer, frame, self.now)
+
+    def put(self, connection: Connection, data: bytes) -> None:
+        """What was taken for a session among many."""
+        frames = self._wire.split(data)
+        self._unqueued(connection, frames)
+        connection.link.put(connection.hub_end, frames)
 
     def _put_on_wire(self, connection: Connection, frame: Frame) -> None:
         """A message leaves: it must be the next of those that were taken from the session's queue."""

@@ -29,7 +29,7 @@ def check_bounds(hub: Hub, now: float) -> None:
     limits, registry = hub.limits, hub._registry
     waiting = stalled = 0
     for session in registry.links:
-        waiting += session.outbox.size
+        waiting += _waiting(session)
         stalled += session.stalled
         _check_outbox(session)
         _check_deadline(hub, session, now)
@@ -66,7 +66,8 @@ def links_opening(hub: Hub) -> int:
 
 
 def _check_outbox(session: Session) -> None:
-    outbox, limits = session.outbox, session._limits
+    # Not `session.outbox`: who asks for that has the session share its queue no more.
+    outbox, limits = session._outbox, session._limits
     size = 0
     for lane in outbox._lanes():
         for entry in lane:
@@ -79,8 +80,8 @@ def _check_outbox(session: Session) -> None:
     _equal("an outbox knows its size", outbox.size, size, session)
     answers = sum(map(len, outbox.answers or ()))
     _equal("an outbox knows the size of its answers", outbox.answers_size, answers, session)
-    if outbox.size > limits.outbox_size:
-        text = f"{outbox.size} bytes, and {limits.outbox_size} are allowed"
+    if _waiting(session) > limits.outbox_size:
+        text = f"{_waiting(session)} bytes, and {limits.outbox_size} are allowed"
         raise Violation("outbox_size is a bound", text, session.number)
     most = limits.answers_size + max(_SHARED, limits.max_subscriptions * 192)
     if outbox.answers_size > most:
@@ -89,8 +90,14 @@ def _check_outbox(session: Session) -> None:
     if len(session.subscriptions) > limits.max_subscriptions:
         text = f"{len(session.subscriptions)} subscriptions"
         raise Violation("max_subscriptions is a bound", text, session.number)
-    if session.state is SessionState.OVER and outbox:
+    if session.state is SessionState.OVER and (outbox or session.shared is not None):
         raise Violation("nothing waits for who is gone", f"{outbox.size} bytes", session.number)
+    if outbox and session.shared is not None:
+        raise Violation("who shares a queue has no other", f"{outbox.size} bytes", session.number)
+
+
+def _waiting(session: Session) -> int:
+    return session._outbox.size + (0 if session.shared is None else session.shared.cost)
 
 
 def _check_deadline(hub: Hub, session: Session, now: float) -> None:

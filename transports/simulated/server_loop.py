@@ -17,6 +17,10 @@ _EVERY: Final = 24
 """Turns between two looks at the hub's insides."""
 
 
+_LATER: Final = 0.2
+"""How often the rest of a fan-out to many is left for the next turn."""
+
+
 class ServerLoop:
     """Does for a hub what an adapter does, and is slow where it may be.
 
@@ -47,14 +51,15 @@ class ServerLoop:
         """The end of a turn."""
         hub = self._hub
         while True:
-            while (session := hub.next_dirty()) is not None:
+            while (session := hub.next_dirty(crowd=False)) is not None:
                 connection: Connection | None = session.carrier
                 if connection is not None:
                     connection.link.serve(connection.hub_end)
             effect = hub.next_effect()
-            if effect is None:
+            if effect is not None:
+                self._ask(effect)
+            elif not self._write_to_crowd():
                 break
-            self._ask(effect)
         while (event := hub.next_event()) is not None:
             self._simulated.record.note_hub("tells", repr(event))
             if isinstance(event, Slow):
@@ -65,6 +70,19 @@ class ServerLoop:
         if self._turns % _EVERY == 0:
             self._simulated.check()
         self._set_alarm()
+
+    def _write_to_crowd(self) -> bool:
+        """Write to some of those whom a fan-out to many has reached; False if all else is done for now."""
+        hub = self._hub
+        if not hub.crowded:
+            return False
+        if self._simulated.random.random() < _LATER:
+            self._agenda.at(self._agenda.now, lambda: self.changed(self._agenda.now))
+            return False  # others come first
+        for connection, data in hub.take_crowd(self._simulated.random.randint(1, 3)):
+            self._simulated.put(connection, data)
+            self._simulated.occurred["written to as one of many"] += 1
+        return True
 
     # Effects.
 

@@ -63,6 +63,22 @@ class WireReader:
     def __init__(self) -> None:
         self._known: dict[bytes, Frame] = {}
 
+    def split(self, data: bytes) -> list[bytes]:
+        """The frames that some bytes are.
+
+        Raises:
+            ValueError: they are no whole frames.
+        """
+        frames: list[bytes] = []
+        at = 0
+        while at < len(data):
+            begin, size = _payload(data, at)
+            frames.append(data[at : begin + size])
+            at = begin + size
+        if at > len(data):
+            raise ValueError(f"{at - len(data)} bytes of a frame are missing")
+        return frames
+
     def read(self, data: bytes) -> Frame:
         """Read one whole frame.
 
@@ -82,14 +98,7 @@ def _read(data: bytes) -> Frame:
     first = data[0]
     if first == _HTTP:
         return Frame("http", len(data), data.partition(b"\r\n\r\n")[0].decode("latin-1"))
-    size = data[1]  # a server does not mask
-    begin = 2
-    if size == 126:
-        begin = 4
-        size = int.from_bytes(data[2:4], "big")
-    elif size == 127:
-        begin = 10
-        size = int.from_bytes(data[2:10], "big")
+    begin, size = _payload(data, 0)
     payload = data[begin:]
     if len(payload) != size:
         raise ValueError(f"a frame of {size} bytes has {len(payload)}")
@@ -101,3 +110,13 @@ def _read(data: bytes) -> Frame:
     elif first != _TEXT:
         raise ValueError(f"a frame that begins with {first:#x}")
     return Frame("text", len(data), payload.decode(), msgspec.json.decode(payload))
+
+
+def _payload(data: bytes, at: int) -> tuple[int, int]:
+    """Where the payload of a frame begins, and how long it is."""
+    size = data[at + 1]  # a server does not mask
+    if size == 126:
+        return at + 4, int.from_bytes(data[at + 2 : at + 4], "big")
+    if size == 127:
+        return at + 10, int.from_bytes(data[at + 2 : at + 10], "big")
+    return at + 2, size
