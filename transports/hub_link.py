@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, cast
 
+from ..core.link import Link
 from ..core.session import Session
 from .driver import Driver
-from .socket_link import SocketLink
+from .socket_link import OPENING_READ_SIZE, SocketLink
 from .tls import TLSLink
 
 if TYPE_CHECKING:
@@ -15,6 +16,9 @@ __all__ = ["HubPulse", "SessionLink"]
 
 _PAUSE: Final = 1.0
 """Seconds until a hub that raised when its moment came is called again."""
+
+_READ_SIZE: Final = 16384
+"""The most that one read takes from a session that was let in: a few hundred requests."""
 
 _MINUTE: Final = 60.0
 """Seconds between two looks at the clock on the wall, which people and time servers set."""
@@ -30,6 +34,11 @@ class SessionLink(SocketLink):
         """The session, which may be inside TLS."""
         link = self.link
         return cast("Session", link.inner if isinstance(link, TLSLink) else link)
+
+    def _obey(self, link: Link, now: float) -> None:
+        if self.read_size == OPENING_READ_SIZE and self.session.grant is not None:
+            self.read_size = _READ_SIZE
+        super()._obey(link, now)
 
     def lose(self, now: float) -> None:
         """Close the socket, tell the session, and let the server count it out."""

@@ -12,8 +12,9 @@ __all__ = ["Owner", "SocketLink"]
 READ_SIZE: Final = 65536
 """The most that one read takes from a socket, in bytes."""
 
-OPENING_READ_SIZE: Final = 16384
-"""The same until the handshake is done: nobody needs more for it."""
+OPENING_READ_SIZE: Final = 4096
+"""The same until the handshake is done: hardly anybody needs more for it, and who floods us instead costs
+others less."""
 
 
 class Owner(Protocol):

@@ -85,6 +85,7 @@ _KINDS: Final[tuple[type[msgspec.Struct], ...]] = (
     Ping,
 )
 _ACTIONS: Final[Mapping[str, Any]] = {str(kind.__struct_config__.tag): kind for kind in _KINDS}
+_NO_SUCH_ACTION: Final = f"there is no such action; known are {', '.join(sorted(_ACTIONS))}"
 
 _ANSWERS: Final[Mapping[str, Any]] = {
     str(kind.__struct_config__.tag): kind
@@ -210,10 +211,9 @@ def _kind_without_action(data: dict[str, Any]) -> type[Authenticate | ChooseName
         )
     if type(data["action"]) is not str:
         return Malformed(ErrorCode.BAD_REQUEST, "action must be a string", "action", _id_of(data))
-    known = ", ".join(sorted(_ACTIONS))
     return Malformed(
         ErrorCode.UNKNOWN_ACTION,
-        f"there is no such action; known are {known}",
+        _NO_SUCH_ACTION,
         "action",
         _id_of(data),
     )
@@ -417,8 +417,11 @@ def _misfit(data: dict[str, Any], kind: Any) -> Malformed:
 
 def _id_of(data: dict[str, Any]) -> RequestId:
     """The `id` of a request that is wrong elsewhere; None where it is wrong itself."""
+    found = data.get("id")
+    if found is None:
+        return None
     try:
-        return _fit(data.get("id"), RequestId)  # type: ignore[no-any-return]
+        return _fit(found, RequestId)  # type: ignore[no-any-return]
     except msgspec.ValidationError:
         return None
 

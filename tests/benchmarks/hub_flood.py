@@ -13,9 +13,9 @@ from collections.abc import Callable
 from contextlib import suppress
 
 from .contenders import Contender, hub_servers
-from .hub_load import Pair, Talker, open_sessions
-from .hub_wire import command
-from .load import Busy, reset_connections
+from .hub_load import Pair, Talker
+from .hub_wire import command, opening
+from .load import Busy, new_socket, reset_connections
 from .machine import Cores, pinned
 from .rounds import goals_on, rows_for
 from .servers import serving
@@ -132,7 +132,10 @@ class _Flooder:
     def _send(self, data: bytes) -> int:
         """Give it to the kernel; return how much it took."""
         if self._sock is None:
-            (self._sock,) = open_sessions(self._port, 1, lambda _: [], first=_FLOODER)
+            # What it sends follows its opening request at once: nobody waits for the answer.
+            self._sock = new_socket("127.0.0.1")
+            self._sock.connect(("127.0.0.1", self._port))
+            self._sock.sendall(opening(_FLOODER))
             self._sock.setblocking(False)
         try:
             return self._sock.send(data)
