@@ -30,6 +30,7 @@ __all__ = [
     "PingEvery",
     "PingTimeout",
     "Port",
+    "Store",
     "TlsCert",
     "TlsKey",
     "TransportOption",
@@ -82,6 +83,13 @@ Origin = Annotated[
         metavar="ORIGIN",
         help="Hub: whose pages may connect, such as https://example.org; or 'any'. May be repeated.",
         show_default="those of the same host",
+    ),
+]
+Store = Annotated[
+    str | None,
+    typer.Option(
+        metavar="PATH",
+        help="Hub: a file for durable topics, which end with the process without one.",
     ),
 ]
 ApiKeyFile = Annotated[

@@ -145,6 +145,7 @@ SECTIONS: list[tuple[str, type[msgspec.Struct]]] = [
     ("[[tokens]]", settings.TokenSettings),
     ("[[rules]]", Rule),
     ("[limits]", HubLimits),
+    ("[store]", settings.StoreSettings),
     ("[api]", settings.ApiSettings),
     ("[metrics]", settings.MetricsSettings),
     ("[log]", settings.LogSettings),

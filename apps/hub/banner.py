@@ -49,6 +49,8 @@ def _rows(
         yield "page", "  ".join(http)
     yield "WebSocket", "  ".join(sockets)
     yield "may enter", said["may enter"] + _from_where(settings)
+    if "store" in said:
+        yield "store", said["store"]
     keyed = settings.api.key_hash is not None or settings.api.key_file is not None
     hint = "" if keyed else " (api.key_file, --api-key-file or HUBBUB_API_KEY)"
     yield "HTTP API", f"{said['HTTP API']}{hint}"

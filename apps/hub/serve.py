@@ -9,8 +9,11 @@ from typing import Final, TypeVar
 import msgspec
 
 from ...core.hub_config import HubConfig
+from ...core.records import Heads
 from ...transports.hub_server import BaseHubServer
 from ...transports.server_life import ServerLife
+from ...transports.stores.protocol import StoreUnavailable
+from ...transports.stores.sqlite import SQLiteStore
 from ..failure import Failure
 from ..logs import set_up_logging
 from ..serving import Binding, Companion, Service, Sleep, connections, run, urls
@@ -82,6 +85,7 @@ class HubService(Service):
         self._loaded = loaded
         self._heartbeat = heartbeat
         self._page = heartbeat is None
+        self._store = settings.store.path
         self._config = _hub_config(settings, page=self._page, fast_path=fast_path)
         self._metrics = Metrics() if settings.metrics.enabled else None
         try:
@@ -103,6 +107,7 @@ class HubService(Service):
         return serve_hub(
             self._config,
             authenticate=self._authenticate,
+            store=None if self._store is None else _ConfiguredStore(self._store),
             http=self._http,
             clock=time.monotonic,  # that of the HTTP interface
             on_fan_out=None if self._metrics is None else self._metrics.fanned_out,
@@ -135,6 +140,25 @@ class HubService(Service):
         """See `Service`."""
         links = connections(_hub_server(server).hub.links)
         return f"closing {links}; clients are told when to come back"
+
+
+class _ConfiguredStore(SQLiteStore):
+    """A store whose opening, should it fail, ends the program with a line about it."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self._name = path
+
+    async def open(self) -> Heads:
+        """Open it.
+
+        Raises:
+            Failure: it can't be used.
+        """
+        try:
+            return await super().open()
+        except StoreUnavailable as error:
+            raise Failure(f"--store {self._name}: {error.reason}") from error
 
 
 async def _tell_progress(server: BaseHubServer, sleep: Sleep) -> None:

@@ -27,6 +27,7 @@ __all__ = [
     "MetricsSettings",
     "ServerSettings",
     "Settings",
+    "StoreSettings",
     "TokenSettings",
 ]
 
@@ -186,6 +187,14 @@ class TokenSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         )
 
 
+class StoreSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where topics whose rule says `durable` are kept."""
+
+    path: FileName | None = None
+    """A file, which is made if there is none, on a local disk. Without one such topics live in memory,
+    and end with the process."""
+
+
 class ApiSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who may use the HTTP interface. Without a key nobody may."""
 
@@ -226,6 +235,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     rules: tuple[Rule, ...] = ()
     """The first that matches a topic is its rule. The default rules stand behind them."""
     limits: HubLimits = HubLimits()
+    store: StoreSettings = StoreSettings()
     api: ApiSettings = ApiSettings()
     metrics: MetricsSettings = MetricsSettings()
     log: LogSettings = LogSettings()

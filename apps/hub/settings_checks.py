@@ -32,6 +32,7 @@ def check(settings: Settings, reading: Reading, now: datetime) -> None:
     if settings.auth.jwt is not None:
         _check_jwt(settings.auth.jwt, reading)
     _check_rules(settings, reading)
+    _check_store(settings, reading)
     _check_api(settings, reading)
 
 
@@ -227,6 +228,22 @@ def _check_rules(settings: Settings, reading: Reading) -> None:
             reading.warn(
                 (*path, "max_message"),
                 f"{rule.max_message} never counts: limits.max_size, {longest}, is less",
+            )
+
+
+def _check_store(settings: Settings, reading: Reading) -> None:
+    path = settings.store.path
+    if path is not None:
+        folder = Path(path).absolute().parent
+        if reading.good(("store", "path")) and not folder.is_dir():
+            reading.wrong(("store", "path"), f"there is no folder {folder}; make it first")
+        return
+    for number, rule in enumerate(settings.rules):
+        if rule.durable and reading.good(("rules", number), ("store",)):
+            reading.warn(
+                ("rules", number, "durable"),
+                "what is published there ends with the process, since there is no store; "
+                "name a file as store.path (--store)",
             )
 
 

@@ -22,6 +22,7 @@ API_KEY: Final = "HUBBUB_API_KEY"
 _FLAGS: Final[Mapping[Key, str]] = {
     ("server", "trusted_proxies"): "--trusted-proxy",
     ("server", "origins"): "--origin",
+    ("store", "path"): "--store",
     ("api", "key_file"): "--api-key-file",
     ("log", "level"): "--log-level",
     ("log", "format"): "--log-format",

@@ -18,6 +18,8 @@ def summary(settings: Settings) -> Iterator[tuple[str, str]]:
     limits = settings.limits
     size = "any size" if limits.max_size is None else f"{limits.max_size:,} bytes"
     yield "limits", f"{limits.max_connections:,} sessions, messages of {size}"
+    if settings.store.path is not None:
+        yield "store", settings.store.path
     keyed = settings.api.key_hash is not None or settings.api.key_file is not None
     yield "HTTP API", "with its key" if keyed else "closed, since it has no key"
     yield "metrics", _metrics(settings, keyed=keyed)
