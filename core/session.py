@@ -314,8 +314,9 @@ class Session:
     @property
     def unchanged(self) -> bool:
         """Whether nothing but bytes changed (see `Link`)."""
-        # Taking answers may let it read on.
-        return self.ws.unchanged and not (self._close or self._gone or self._answers_hold)
+        # Taking answers may let it read on, and taking others moves the hub's next moment.
+        busy = self._close or self._gone or self._answers_hold or self.hungry
+        return self.ws.unchanged and not busy
 
     @property
     def wants_read(self) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 from hubbub.core import ClientOptions, Closed, Limits, TextMessage, WebSocket
 from hubbub.core.auth import AnonymousAccess, External, TokenAuth
 from hubbub.core.effects import Effect, HookKind, Outcome
-from hubbub.core.events import Accepted, Refused
+from hubbub.core.events import Accepted, Pong, Refused
 from hubbub.core.forwarded import PeerAddress
 from hubbub.core.grants import Grant
 from hubbub.core.handshake import ServerOptions
@@ -87,8 +87,15 @@ class HubPair:
         heads: Heads | None = None,
         outside: Callable[[Effect], Outcome | None] = lambda _: None,
         crowd: bool = False,
+        strict: bool = False,
     ) -> None:
         self.now = 0.0
+        self.strict = strict
+        """Whether nothing is looked at that an adapter need not look at, as the contract of `Link` says."""
+        self.at_once = 65536
+        """How much such an adapter takes at once."""
+        self.armed: float | None = None
+        """When the hub wanted to be called, when somebody asked last."""
         self.crowd = crowd
         """Whether what is said to many is taken with `take_crowd`."""
         self.hub = Hub(
@@ -151,6 +158,7 @@ class HubPair:
 
     def settle(self) -> None:
         """Move bytes and answer effects until nothing is left to do."""
+        self.changed()
         moved = True
         while moved:
             moved = False
@@ -182,6 +190,7 @@ class HubPair:
         else:
             self.effects.remove(effect)
         self.hub.complete(effect.id, outcome, self.now)
+        self.changed()
         self.settle()
 
     def advance(self, seconds: float) -> None:
@@ -190,14 +199,19 @@ class HubPair:
         while (at := self._next_timeout()) is not None and at <= until:
             self.now = max(self.now, at)
             self.hub.handle_timeout(self.now)
+            self.changed()
             for peer in tuple(self.peers.values()):
                 if isinstance(peer, Peer):
                     peer.ws.handle_timeout(self.now)
             self.settle()
         self.now = until
 
+    def changed(self) -> None:
+        """The hub was given something: it may want to be called at another moment."""
+        self.armed = self.hub.next_timeout()
+
     def _next_timeout(self) -> float | None:
-        moments = [self.hub.next_timeout()]
+        moments = [self.armed if self.strict else self.hub.next_timeout()]
         moments += [p.ws.next_timeout() for p in self.peers.values() if isinstance(p, Peer)]
         return min((at for at in moments if at is not None), default=None)
 
@@ -277,18 +291,50 @@ class _Socket:
         self.cut = False
         """Whether the connection is lost."""
         self._shut = False
+        self._reading = True
 
     def flush(self, now: float) -> bool:
         """Write what the session has, if there is room; then do what it wants done to the socket."""
         if self.cut or self.ended:
             return False
+        if self.pair.strict:
+            return self._flush_strictly(now)
         moved = False
         if not self.reads:
             self.session.handle_timeout(now)
         while self.reads and (frames := self.session.data_to_send(now)):
             self.receive(b"".join(frames), now)
             moved = True
-        if self.unread and self.session.wants_read:
+        return self._obey(now) or moved
+
+    def _flush_strictly(self, now: float) -> bool:
+        """The same, and then only look at what may have changed."""
+        moved = False
+        session = self.session
+        if not self.reads:
+            session.handle_timeout(now)
+        else:
+            unchanged = session.unchanged
+            while frames := session.data_to_send(now, self.pair.at_once):
+                moved = True
+                self.receive(b"".join(frames), now)
+                if not session.dirty:
+                    if unchanged:
+                        return True
+                    break
+                unchanged = False
+            else:
+                if unchanged:
+                    return False
+        moved |= self._obey(now)
+        self.pair.changed()
+        return moved
+
+    def _obey(self, now: float) -> bool:
+        """Do to the socket what the session wants."""
+        moved = False
+        self._reading = self.session.wants_read
+        if self.unread and self._reading:
             data, self.unread = self.unread, b""
             self.session.receive_data(data, now)
             moved = True
@@ -306,8 +352,10 @@ class _Socket:
         """Send these; the hub reads them when it wants to."""
         if self.ended or self.cut:
             return
-        if self.session.wants_read:
+        reading = self._reading if self.pair.strict else self.session.wants_read
+        if reading and not self.unread:
             self.session.receive_data(data, self.pair.now)
+            self.pair.changed()
         else:
             self.unread += data
 
@@ -432,6 +480,8 @@ class Peer(_Socket):
 
     def read_on(self) -> None:
         """Read again, all that waits."""
+        if self.reads:
+            return
         self.reads = True
         self.session.plain = self.pair.crowd
         self.flush(self.pair.now)
@@ -485,4 +535,4 @@ class Peer(_Socket):
                 case Refused():
                     self.refused = event
                 case _:
-                    assert isinstance(event, Accepted), event
+                    assert isinstance(event, Accepted | Pong), event
