@@ -40,6 +40,12 @@ class Relay:
         for stream in tuple(self._clients if half else self._clients | self._servers):
             await anyio.aclose_forcefully(stream)
 
+    async def lose_answers(self) -> None:
+        """Lose all connections that were deaf; those that come now are not."""
+        self.broken = True
+        await self.cut()
+        self.deaf = self.broken = False
+
     async def bury(self) -> None:
         """The server learns of all that was lost half."""
         for stream in tuple(self._servers):
@@ -51,7 +57,11 @@ class Relay:
         if self.broken:
             await anyio.aclose_forcefully(client)
             return
-        server = await anyio.connect_tcp(*self.where)
+        try:
+            server = await anyio.connect_tcp(*self.where)
+        except OSError:
+            await anyio.aclose_forcefully(client)
+            return
         self._clients.add(client)
         self._servers.add(server)
         async with client, server, anyio.create_task_group() as tasks:

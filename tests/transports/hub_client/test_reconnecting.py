@@ -83,8 +83,7 @@ async def test_a_publication_whose_answer_is_lost(net: Net) -> None:
         line.deaf = True
         publishing: Task[Published] = Task(tasks, ann.publish, "log", 1)
         await until(lambda: server.hub.account.counters.publications == 1)
-        line.deaf = False
-        await line.cut()
+        await line.lose_answers()
         published = await publishing.wait()
         assert published.duplicate
         assert published.offset == 1
@@ -110,8 +109,7 @@ async def test_what_is_not_repeated(net: Net) -> None:
         # The hub has answered the last of each, which nobody hears.
         counters = server.hub.account.counters
         await until(lambda: counters.publications == 1 and counters.errors == 1)
-        line.deaf = False
-        await line.cut()
+        await line.lose_answers()
         for task in asked:
             with pytest.raises(HubError, match="may or may not"):
                 await task.wait()
