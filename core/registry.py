@@ -1,6 +1,7 @@
 """Who is connected to a hub: by link, by user, by name and by address."""
 
 from collections.abc import Callable
+from itertools import chain, count
 
 from .auth import name_key
 from .forwarded import PeerAddress
@@ -147,8 +148,12 @@ class Registry:
         Args:
             reserved: whether a name is kept for somebody.
         """
+        span = max(9999, 2 * len(self._names))
+        last = min(self._last_guest, span)
+        # Beyond the span only where names are reserved by the thousand.
+        numbers = chain(range(last + 1, span + 1), range(1, last + 1), count(span + 1))
         while True:
-            self._last_guest = self._last_guest % max(9999, 2 * len(self._names)) + 1
+            self._last_guest = next(numbers)
             name = f"User-{self._last_guest}"
             if not self.has_name(name) and not reserved(name):
                 return name

@@ -7,6 +7,8 @@ import pytest
 from hubbub.core.auth import External
 from hubbub.core.effects import Done, HookKind
 from hubbub.core.hub_events import Left
+from hubbub.core.hub_limits import HubLimits
+from hubbub.core.registry import Registry
 from hubbub.core.session_states import SessionState
 from support.hub_pair import HubPair, config, everything, tokens
 
@@ -156,3 +158,16 @@ def test_several_strangers_that_share_a_name_all_lose_it() -> None:
     pair.complete(Done(everything("guest")))
     assert [peer.code for peer in strangers] == [4003, 4003]
     assert pair.hub.users == 1
+
+
+def test_there_is_always_a_name_for_a_guest() -> None:
+    """Also where all short ones are reserved; and numbers are used again, but not soon."""
+    pair = HubPair(config(auth=tokens(*(f"User-{number}" for number in range(1, 10_001)))))
+    guest = pair.peer()
+    guest.ask(action="ping")
+    assert guest.session.user == "User-10001"
+    guest.close()
+    registry = Registry(HubLimits())
+    names = [registry.guest_name(lambda name: name == "User-3") for _ in range(10_000)]
+    assert names[:3] == ["User-1", "User-2", "User-4"]
+    assert names[9997:] == ["User-9999", "User-1", "User-2"]
