@@ -52,7 +52,7 @@ class Crowd:
         Returns:
             The others: it must be queued for each by itself.
         """
-        after: SharedQueue | None = SharedQueue(None, publication)
+        after = SharedQueue(None, publication) if publication.cost <= limit else None
         before: SharedQueue | None = None
         longer: dict[SharedQueue | None, SharedQueue | None] = {None: after}
         apart: list[Session] = []

@@ -46,6 +46,7 @@ def test_a_hub_that_nobody_could_enter_is_refused() -> None:
         {"outbox_size": 1.5},
         {"max_name": True},
         {"answers_size": "64 KiB"},
+        {"max_write_buffer": 1},
     ],
 )
 def test_a_limit_that_cannot_work_is_told(wrong: dict[str, Any]) -> None:

@@ -344,3 +344,17 @@ def test_nothing_keeps_a_session_that_has_ended() -> None:
         assert [one for one in gc.get_objects() if isinstance(one, Session)] == []
     finally:
         gc.enable()
+
+
+def test_who_has_no_room_for_the_hint_goes_without() -> None:
+    """It is slow anyway; what waits for it still leaves before the end."""
+    pair = HubPair(config(outbox_size=500))
+    peer = pair.named("ann")
+    peer.subscribe("a")
+    peer.stall()
+    while peer.session.outbox.size <= 400:
+        pair.hub.publish("a", "x" * 50, pair.now)
+    pair.hub.drain(pair.now)
+    peer.read_on()
+    assert {message["type"] for message in peer.take()} == {"notification"}
+    assert peer.code == 1001

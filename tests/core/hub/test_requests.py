@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from hubbub.core import Deflate, LocalProtocolError
+from hubbub.core.effects import Done
 from hubbub.core.messages import Published
+from hubbub.core.records import Heads
 from hubbub.core.rules import DEFAULT_RULES, Rule
 from support.hub_pair import HubPair, Message, config, everything, tokens
 
@@ -372,3 +374,21 @@ def test_a_session_with_compression_says_and_hears_the_same(size: int) -> None:
     peers[1].publish("a", "x" * size)
     assert peers[0].take() == peers[1].take()
     assert peers[0].ask(action="presence", topic="room.b")["count"] == 0
+
+
+def test_a_durable_topic_that_has_no_room_is_unavailable() -> None:
+    """To the server too, by way of a completion; the topics that are there go on."""
+    rules = [Rule(pattern="kept.*", durable=True, history=10)]
+    pair = HubPair(config(rules=rules, max_logs=1), heads=Heads())
+    ann = pair.named("ann")
+    number = pair.hub.publish("kept.a", 1, pair.now)
+    pair.settle()
+    pair.complete(Done())
+    assert pair.hub.next_completion() == (
+        number,
+        Published(topic="kept.a", recipients=0, offset=1, epoch=pair.hub._logs.of("kept.a").epoch),  # type: ignore[union-attr]
+    )
+    refused = pair.hub.publish("kept.b", 1, pair.now)
+    assert pair.hub.next_completion() == (refused, None)
+    assert pair.hub.next_completion() is None
+    assert ann.publish("kept.b")["code"] == "unavailable"

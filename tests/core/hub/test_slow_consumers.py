@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from hubbub.core import publishing
 from hubbub.core.hub_events import Left, Slow
 from hubbub.core.rules import Rule, SlowPolicy
 from hubbub.core.session_states import SessionState
@@ -236,8 +237,12 @@ def test_a_slow_member_does_not_hide_that_it_leaves() -> None:
 
 @pytest.mark.parametrize("topic", ["a", "drop.a", "last.a", "high.a", "low.a"])
 @pytest.mark.parametrize("pace", [1, 3, 7])
-def test_nothing_is_lost_that_is_not_told(topic: str, pace: int) -> None:
+@pytest.mark.parametrize("many", [2, 64])
+def test_nothing_is_lost_that_is_not_told(
+    topic: str, pace: int, many: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A peer that reads now and then: what came and what was missed make the whole, or it was closed."""
+    monkeypatch.setattr(publishing, "MANY", many)
     pair, slow, quick = stalled(topic, outbox_size=2500)
     got: list[Message] = []
     for number in range(200):
@@ -276,3 +281,56 @@ def test_announcements_are_lost_where_history_is_kept() -> None:
     pair.advance(0.1)
     messages = [message["message"] for message in slow.take() if message["type"] != "system"]
     assert messages == list(range(30))
+
+
+@pytest.mark.parametrize("many", [2, 64])
+@pytest.mark.parametrize("topic", ["a", "drop.a", "last.a"])
+def test_a_burst_has_the_same_bound(topic: str, many: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is published in one turn waits up to the bound for each, whether queues are shared or not."""
+    monkeypatch.setattr(publishing, "MANY", many)
+    pair = HubPair(config(rules=RULES, outbox_size=SIZE))
+    peers = [pair.named(f"n{number}") for number in range(3)]
+    for peer in peers:
+        peer.subscribe(topic)
+    for number in range(40):
+        pair.hub.publish(topic, number, pair.now, key=str(number))
+        assert all(peer.session.outbox.size <= SIZE for peer in peers[2:])
+    pair.check()
+    pair.settle()
+    for peer in peers:
+        if topic == "a":
+            assert peer.code == 4008
+        else:
+            account(peer.take(), topic, 40)
+    assert pair.hub.outbox_bytes == 0
+
+
+@pytest.mark.parametrize("many", [2, 64])
+def test_a_message_larger_than_an_outbox_is_nobodys(
+    many: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each receiver's policy acts, and no bound is passed, whether queues are shared or not."""
+    monkeypatch.setattr(publishing, "MANY", many)
+    pair = HubPair(config(rules=RULES, outbox_size=SIZE))
+    peers = [pair.named(f"n{number}") for number in range(3)]
+    for peer in peers:
+        peer.subscribe("drop.a", "a")
+    pair.hub.publish("drop.a", "x" * SIZE, pair.now)
+    pair.check()
+    pair.settle()
+    told = {"type": "gap", "topic": "drop.a", "missed": 1}
+    assert [peer.take() for peer in peers] == [[told]] * 3
+    pair.hub.publish("a", "x" * SIZE, pair.now)
+    pair.settle()
+    assert [peer.code for peer in peers] == [4008] * 3
+
+
+def test_where_not_even_a_gap_has_room_the_session_ends() -> None:
+    """Its outbox is full of what may not be dropped: nobody could tell it what else it lost."""
+    pair, slow, _ = stalled("a", "drop.a")
+    while slow.session.outbox.size <= SIZE - 150:
+        flood(pair, "a", 1)
+    flood(pair, "drop.a", 1)
+    assert slow.session.state is SessionState.OVER
+    slow.read_on()
+    assert slow.code == 4008
