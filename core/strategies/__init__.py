@@ -4,11 +4,17 @@ Nothing else in hubbub imports this. Each function gives a strategy; what a stra
 """
 
 from .frames import chunkings, frames, streams
+from .hub_beside import HookFunctions
+from .hub_model import HubModel
+from .model_clients import ModelClient
 from .names import grants, names, patterns, rules, topics
 from .requests import commands, messages, requests, texts
 from .scripts import networks, schedules, sessions
 
 __all__ = [
+    "HookFunctions",
+    "HubModel",
+    "ModelClient",
     "chunkings",
     "commands",
     "frames",

@@ -26,10 +26,10 @@ from hubbub.core.messages import Published
 from hubbub.core.presence import PresenceBook
 from hubbub.core.registry import Registry
 from hubbub.core.session import Moment, Session
+from hubbub.core.strategies.hub_book import Book
 from hubbub.core.subscribing import Subscribing
 from hubbub.core.subscriptions import SubscriptionTable
 from hubbub.core.topics import overlaps
-from support.hub_model import HubModel
 from support.hub_pair import WALL, HubPair, Message, Peer, config
 
 USERS = ("alice", "bob", "Carol")
@@ -63,7 +63,7 @@ class HubMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.model = HubModel(WALL)
+        self.model = Book(WALL)
         self.tokens: dict[str, Grant | None] = {}
         self.pair = HubPair(
             config(auth=External(), **PATIENT), outside=self._outside, crowd=self.crowd
@@ -413,7 +413,8 @@ def test_a_fault_is_noticed(fault: str, monkeypatch: pytest.MonkeyPatch) -> None
         run_state_machine_as_test(
             HubMachine,
             settings=settings(
-                max_examples=100,
+                # Most take a few. Which ones come depends on what else is imported.
+                max_examples=500,
                 stateful_step_count=50,
                 phases=(Phase.generate,),
                 report_multiple_bugs=False,

@@ -1,73 +1,34 @@
 """What a hub must do, as plainly as possible: dictionaries, loops, and patterns compared token by token.
 
-Nothing here knows of bytes, queues or loops. Each command returns the answer that the peer must get, and
-appends to each session what it must be told. Compare both with what came.
+Nothing here knows of bytes, queues or loops. Each command appends to each session what it must be told.
+Compare that with what came.
 """
 
-from __future__ import annotations
-
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
-from hubbub.core.grants import Grant
+from ..auth import name_key
+from ..grants import Grant
+from ..rules import DEFAULT_RULES, Rule
+from .naive_patterns import allowed, contains, is_pattern
 
-__all__ = ["HubModel", "ModelSession"]
+__all__ = ["Book", "BookSession", "Told"]
 
-Told = dict[str, Any]
-
-
-def matches(pattern: str, topic: str) -> bool:
-    """Whether a pattern matches a topic."""
-    return contains(pattern, topic)
+Told = dict[str, Any]  # any JSON object
 
 
-def contains(pattern: str, other: str) -> bool:
-    """Whether all that another pattern matches is matched by this one."""
-    return _contains(pattern.split("."), other.split("."))
-
-
-def _contains(ours: Sequence[str], theirs: Sequence[str]) -> bool:
-    if not ours or not theirs:
-        return not ours and not theirs
-    if ours[0] == ">":
-        return True
-    if theirs[0] == ">":
-        return False
-    return ours[0] in ("*", theirs[0]) and _contains(ours[1:], theirs[1:])
-
-
-def overlaps(one: str, other: str) -> bool:
-    """Whether some topic is matched by both."""
-    return _overlaps(one.split("."), other.split("."))
-
-
-def _overlaps(ours: Sequence[str], theirs: Sequence[str]) -> bool:
-    if not ours or not theirs:
-        return not ours and not theirs
-    if ">" in (ours[0], theirs[0]):
-        return True
-    same = ours[0] == theirs[0] or "*" in (ours[0], theirs[0])
-    return same and _overlaps(ours[1:], theirs[1:])
-
-
-def is_pattern(name: str) -> bool:
-    """Whether a name has wildcards."""
-    return "*" in name or ">" in name
-
-
-@dataclass
-class ModelSession:
+class BookSession(msgspec.Struct, eq=False):
     """One session, and what it must have been told since somebody last looked."""
 
     grant: Grant
-    subscriptions: dict[str, bool] = field(default_factory=dict)
+    subscriptions: dict[str, bool] = {}
     """Each with whether changes of presence are told."""
-    answers: list[Told] = field(default_factory=list)
+    answers: list[Told] = []
     """What answers its requests, in order."""
-    pushes: list[Told] = field(default_factory=list)
+    pushes: list[Told] = []
     """Everything else, in order."""
     code: int | None = None
     """With which the hub has closed it."""
@@ -79,57 +40,54 @@ class ModelSession:
 
     def may_read(self, pattern: str) -> bool:
         """Whether its grant allows all that a pattern matches."""
-        return _allowed(self.grant.read, self.grant.revoked, pattern)
+        return allowed(self.grant.read, self.grant.revoked, pattern)
 
     def may_write(self, topic: str) -> bool:
         """Whether its grant allows to publish on a topic."""
-        return _allowed(self.grant.write, self.grant.revoked, topic)
+        return allowed(self.grant.write, self.grant.revoked, topic)
 
     def reached(self, topic: str) -> bool:
         """Whether one of its subscriptions matches a topic."""
-        return any(matches(pattern, topic) for pattern in self.subscriptions)
+        return any(contains(pattern, topic) for pattern in self.subscriptions)
 
 
-def _allowed(granted: Iterable[str], revoked: Iterable[str], pattern: str) -> bool:
-    if any(overlaps(one, pattern) for one in revoked):
-        return False
-    return any(contains(one, pattern) for one in granted)
-
-
-class HubModel:
-    """A hub whose sessions always keep up. Timestamps are left out; keys name sessions.
-
-    Subclass it to model a hub with other rules or functions: `presence` and `announces` say what a topic's
-    rule turns on, and each command is a method of its own.
+class Book:
+    """A hub whose sessions always keep up. Timestamps and epochs are left out; keys name sessions.
 
     Args:
         wall: the time of day, in seconds since 1970.
+        rules: what topics do; the first that matches counts.
     """
 
-    def __init__(self, wall: float) -> None:
+    def __init__(self, wall: float, rules: Sequence[Rule] = DEFAULT_RULES) -> None:
         self.wall = wall
-        self.sessions: dict[int, ModelSession] = {}
+        self.sessions: dict[int, BookSession] = {}
         """Those that were let in and have not ended, in order of coming."""
-        self.ended: dict[int, ModelSession] = {}
+        self.ended: dict[int, BookSession] = {}
         """Those that have."""
+        self.logs: dict[str, list[Told]] = {}
+        """All that was ever published on topics that keep history."""
+        self._rules = rules
+        self._plain = Rule(pattern=">")
 
     # What rules say.
 
-    def presence(self, topic: str) -> bool:
-        """Whether who is subscribed to a topic is present there."""
-        return not is_pattern(topic) and topic.startswith("room.")
+    def rule(self, topic: str) -> Rule:
+        """The rule of a topic."""
+        rules = (rule for rule in self._rules if contains(rule.pattern, topic))
+        return next(rules, self._plain)
 
-    def announces(self, topic: str) -> bool:
-        """Whether coming and going are announced on a topic, and publications carry their sender."""
-        return self.presence(topic)
+    def presence(self, name: str) -> bool:
+        """Whether who is subscribed to this is present there. By a pattern nobody is."""
+        return not is_pattern(name) and self.rule(name).presence
 
     # Who is there.
 
-    def receivers(self, topic: str) -> list[ModelSession]:
+    def receivers(self, topic: str) -> list[BookSession]:
         """Sessions that get what is published on a topic."""
         return [one for one in self.sessions.values() if one.reached(topic)]
 
-    def watchers(self, topic: str) -> list[ModelSession]:
+    def watchers(self, topic: str) -> list[BookSession]:
         """Sessions that are told who comes and goes."""
         return [one for one in self.sessions.values() if one.subscriptions.get(topic)]
 
@@ -145,20 +103,28 @@ class HubModel:
                 found[one.user] = found.get(one.user, 0) + 1
         return found
 
+    def names(self) -> dict[str, int]:
+        """Topics and patterns, with how many sessions subscribe to each."""
+        found: dict[str, int] = {}
+        for one in self.sessions.values():
+            for name in one.subscriptions:
+                found[name] = found.get(name, 0) + 1
+        return found
+
     # Coming and going.
 
     def taken(self, name: str) -> bool:
         """Whether an anonymous peer can't have a name."""
-        return any(one.user.casefold() == name.casefold() for one in self.sessions.values())
+        return any(name_key(one.user) == name_key(name) for one in self.sessions.values())
 
     def join(self, key: int, grant: Grant) -> None:
         """A peer is let in; who proves a name takes it away from others."""
         if not grant.anonymous:
             for other, one in tuple(self.sessions.items()):
-                if one.grant.anonymous and one.user.casefold() == grant.user.casefold():
+                if one.grant.anonymous and name_key(one.user) == name_key(grant.user):
                     self.fail(other, 4003)
         answer: Told = {"type": "auth", "status": "ok", "username": grant.user}
-        self.sessions[key] = ModelSession(grant, answers=[answer])
+        self.sessions[key] = BookSession(grant, answers=[answer])
 
     def leave(self, key: int) -> None:
         """A session ends by itself."""
@@ -203,12 +169,16 @@ class HubModel:
 
     # Requests.
 
+    def refuse(self, key: int, code: str) -> None:
+        """A request is answered with an error."""
+        self.sessions[key].answers.append({"type": "error", "code": code})
+
     def subscribe(self, key: int, topics: Sequence[str], watch: bool = False) -> None:
         """Subscribe to all of these or to none."""
         one = self.sessions[key]
         fault = self.why_not_subscribe(one, topics, watch)
         if fault is not None:
-            one.answers.append({"type": "error", "code": fault})
+            self.refuse(key, fault)
             return
         for topic in dict.fromkeys(topics):
             known = topic in one.subscriptions
@@ -217,11 +187,14 @@ class HubModel:
                 if one.user not in here:
                     self._announce(topic, one.user, "join", len(here) + 1)
             one.subscriptions[topic] = watch
-        one.answers.append({"type": "subscribed", "topics": list(topics)})
+        answer: Told = {"type": "subscribed", "topics": list(topics)}
+        logged = [name for name in topics if not is_pattern(name) and self.rule(name).logged]
+        if logged:
+            at = {name: {"offset": len(self.logs.get(name, ()))} for name in logged}
+            answer["positions"] = at
+        one.answers.append(answer)
 
-    def why_not_subscribe(
-        self, one: ModelSession, topics: Sequence[str], watch: bool
-    ) -> str | None:
+    def why_not_subscribe(self, one: BookSession, topics: Sequence[str], watch: bool) -> str | None:
         """The code of the error, if a subscription is refused."""
         for topic in topics:
             if not one.may_read(topic):
@@ -239,29 +212,52 @@ class HubModel:
         one.answers.append({"type": "unsubscribed", "topics": list(topics)})
 
     def publish(self, key: int, topic: str, message: Any) -> None:
-        """Publish on a topic."""
+        """Publish on a topic, if that is allowed."""
+        fault = self.why_not_publish(self.sessions[key], topic, message)
+        if fault is not None:
+            self.refuse(key, fault)
+        else:
+            self.publishes(key, topic, message)
+
+    def publishes(self, key: int, topic: str, message: Any) -> None:
+        """Publish on a topic, which was allowed."""
         one = self.sessions[key]
+        one.answers.append(self._push(topic, message, one.user))
+
+    def why_not_publish(self, one: BookSession, topic: str, message: Any) -> str | None:
+        """The code of the error, if a publication is refused."""
         if not one.may_write(topic):
-            one.answers.append({"type": "error", "code": "forbidden"})
-            return
-        count = self.push(topic, message, one.user)
-        one.answers.append({"type": "published", "topic": topic, "recipients": count})
+            return "forbidden"
+        most = self.rule(topic).max_message
+        if most is not None and len(msgspec.json.encode(message)) > most:
+            return "message_too_large"
+        return None
 
     def push(self, topic: str, message: Any, sender: str | None = None) -> int:
-        """A publication of a peer, or of the server itself; how many get it."""
+        """A publication of the server itself; how many get it."""
+        count: int = self._push(topic, message, sender)["recipients"]
+        return count
+
+    def _push(self, topic: str, message: Any, sender: str | None) -> Told:
+        rule = self.rule(topic)
         told: Told = {"type": "notification", "topic": topic, "message": message}
-        if self.announces(topic) and sender is not None:
+        if rule.announce and sender is not None:
             told = {**told, "type": "chat", "sender": sender}
         receivers = self.receivers(topic)
+        answer: Told = {"type": "published", "topic": topic, "recipients": len(receivers)}
+        if rule.logged:
+            log = self.logs.setdefault(topic, [])
+            told["offset"] = answer["offset"] = len(log) + 1
+            log.append(told)
         for other in receivers:
             other.pushes.append(told)
-        return len(receivers)
+        return answer
 
     def direct(self, key: int, user: str, message: Any) -> None:
         """Send a message to all sessions of a user."""
         one = self.sessions[key]
         if one.grant.anonymous:
-            one.answers.append({"type": "error", "code": "forbidden"})
+            self.refuse(key, "forbidden")
             return
         keys = self.of(user)
         for other in keys:
@@ -273,9 +269,9 @@ class HubModel:
         """Who is there."""
         one = self.sessions[key]
         if not one.may_read(topic):
-            one.answers.append({"type": "error", "code": "forbidden"})
+            self.refuse(key, "forbidden")
         elif not self.presence(topic):
-            one.answers.append({"type": "error", "code": "no_presence"})
+            self.refuse(key, "no_presence")
         else:
             members = self.members(topic)
             one.answers.append(
@@ -293,7 +289,7 @@ class HubModel:
         if grant is None or (grant.until is not None and grant.until <= self.wall):
             one.answers.append({"type": "auth", "status": "error", "message": "Invalid token"})
         elif grant.user != one.user:
-            one.answers.append({"type": "error", "code": "forbidden"})
+            self.refuse(key, "forbidden")
         else:
             one.grant = grant
             self._drop_forbidden(one)
@@ -310,14 +306,14 @@ class HubModel:
 
     # Inside.
 
-    def _drop_forbidden(self, one: ModelSession) -> None:
+    def _drop_forbidden(self, one: BookSession) -> None:
         gone = [topic for topic in one.subscriptions if not one.may_read(topic)]
         if gone:
             self._end_subscriptions(one, gone)
             told: Told = {"type": "unsubscribed", "topics": gone, "reason": "revoked"}
             one.answers.append(told)
 
-    def _end_subscriptions(self, one: ModelSession, topics: Sequence[str]) -> None:
+    def _end_subscriptions(self, one: BookSession, topics: Sequence[str]) -> None:
         gone = [topic for topic in dict.fromkeys(topics) if topic in one.subscriptions]
         for topic in gone:
             del one.subscriptions[topic]
@@ -335,7 +331,8 @@ class HubModel:
                     self._announce(topic, user, "leave", len(here))
 
     def _announce(self, topic: str, user: str, event: str, count: int) -> None:
-        if self.announces(topic):
+        rule = self.rule(topic)
+        if rule.announce and count <= rule.announce_max:
             word = "joined" if event == "join" else "left"
             said: Told = {"type": "system", "message": f"{user} {word} the chat", "topic": topic}
             for other in self.receivers(topic):
