@@ -5,6 +5,9 @@ pieces, delays them, holds them back, loses the connection. `SimulatedHub` joins
 clients by such links, and checks all that the hub does against a plain model of one. One integer seed
 decides everything, so a failure is replayed by its seed. Time jumps to the next moment at which something
 happens.
+
+`HubUnderTest` is for users' tests of their own hubs: there their own functions are asked, and they say what
+must hold.
 """
 
 from .agenda import Stuck
@@ -12,16 +15,22 @@ from .client import SimulatedClient
 from .faults import Fault
 from .hub import SimulatedHub
 from .link import Endpoint, SimulatedLink, seeded_entropy
+from .loopless import HookFunctions, LoopNeeded, without_loop
 from .many import simulate_many
 from .network import PERFECT, Network
 from .playing import Found, Outcome, simulate
+from .under_test import HubUnderTest
 from .violation import Violation
+from .visitor import Visitor
 
 __all__ = [
     "PERFECT",
     "Endpoint",
     "Fault",
     "Found",
+    "HookFunctions",
+    "HubUnderTest",
+    "LoopNeeded",
     "Network",
     "Outcome",
     "SimulatedClient",
@@ -29,7 +38,9 @@ __all__ = [
     "SimulatedLink",
     "Stuck",
     "Violation",
+    "Visitor",
     "seeded_entropy",
     "simulate",
     "simulate_many",
+    "without_loop",
 ]
