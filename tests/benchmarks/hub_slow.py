@@ -36,8 +36,7 @@ from .table import Goal, Row
 
 _TOTAL = 2**30
 """Bytes that the others get, all together."""
-_OTHERS = 5
-"""The first of them publishes, and is not counted."""
+_OTHERS = 4
 _SIZE = 60_000
 """Characters of a message."""
 _SLOW = (1, 1000)
@@ -101,39 +100,41 @@ def _one(contender: Contender, case: _Case, total: int, busy: Busy) -> int:
     ):
         others = open_sessions(server.port, _OTHERS, lambda _: [case.topic])
         traffic = probe(others, publish(case.topic, _SIZE))
-        watch = Talker(server.port, _OTHERS)
+        # It only publishes: its answers differ in length, as the number of receivers does.
+        (publisher,) = open_sessions(server.port, 1, lambda _: [], first=_OTHERS)
+        watch = Talker(server.port, _OTHERS + 1)
         slow = open_sessions(
-            server.port, case.slow, lambda _: [case.topic], first=_OTHERS + 1, small=True
+            server.port, case.slow, lambda _: [case.topic], first=_OTHERS + 2, small=True
         )
         settled_cpu_seconds(server.pid)
         before = resident_bytes(server.pid)
         forget_peak(server.pid)
-        count = max(_IN_FLIGHT, total // (_OTHERS - 1) // traffic.size)
+        count = max(_IN_FLIGHT, total // _OTHERS // traffic.size)
         closing = _Closing(slow, watch) if case.policy == "disconnect" else None
         with busy.counted():
-            _publish(others, traffic, count, closing)
+            _publish(publisher, others, traffic, count, closing)
         peak = peak_resident_bytes(server.pid)
         if closing is not None:
             closing.check()
         else:
             _check_gaps(slow, count)
-        reset_connections([*others, *slow, watch.sock])
+        reset_connections([publisher, *others, *slow, watch.sock])
     return max(0, peak - before)
 
 
 def _publish(
-    others: Sequence[socket.socket], traffic: Traffic, count: int, closing: _Closing | None
+    publisher: socket.socket,
+    others: Sequence[socket.socket],
+    traffic: Traffic,
+    count: int,
+    closing: _Closing | None,
 ) -> None:
-    """Publish so often on the first connection, and see that the others get all of it.
-
-    The first one gets it too, but its answers differ in length, as the number of receivers does.
-    """
-    publisher, *readers = others
-    by_number = {sock.fileno(): sock for sock in others}
-    arrived = {sock.fileno(): 0 for sock in readers}
+    """Publish so often, and see that the others get all of it."""
+    by_number = {sock.fileno(): sock for sock in (publisher, *others)}
+    arrived = {sock.fileno(): 0 for sock in others}
     published = complete = 0
     with select.epoll() as poller:
-        for sock in others:
+        for sock in by_number.values():
             poller.register(sock, select.EPOLLIN)
         while complete < count:
             while published < count and published - complete < _IN_FLIGHT:
