@@ -32,8 +32,8 @@ from hubbub.core.subscriptions import SubscriptionTable
 from hubbub.core.topics import overlaps
 from support.hub_pair import WALL, HubPair, Message, Peer, config
 
-USERS = ("alice", "bob", "Carol")
-NAMES = ("carol", "CAROL", "dave", "bob")
+USERS = ("alice", "bob", "Carol", "dave")
+NAMES = ("carol", "CAROL", "Dave")
 TOPICS = ("a", "a.b", "a.c", "b", "room.x", "room.y")
 PATTERNS = (*TOPICS, "*", ">", "a.*", "a.>", "*.b", "room.*", "room.>", "*.*")
 PATIENT: dict[str, Any] = {
@@ -47,8 +47,10 @@ WHOSE = ("own", "own", "own", "another's", "nobody's")
 keys = st.integers(0, 9)
 topics = st.sampled_from(TOPICS)
 patterns = st.sampled_from(PATTERNS)
+ROOMS = ("room.x", "room.y")
 watches = st.sampled_from((False, False, True))
 some = st.lists(patterns, min_size=1, max_size=3)
+rooms = st.lists(st.sampled_from(ROOMS), min_size=1, max_size=2)
 granted = st.one_of(st.just((">",)), st.lists(patterns, max_size=3).map(tuple))
 lives = st.sampled_from((None, None, 3.0, 20.0, 60.0))
 
@@ -199,7 +201,7 @@ class HubMachine(RuleBasedStateMachine):
     # Requests.
 
     @precondition(lambda self: self.model.sessions)
-    @rule(made=st.lists(st.tuples(keys, some, watches), min_size=1, max_size=3))
+    @rule(made=st.lists(st.tuples(keys, st.one_of(some, rooms), watches), min_size=1, max_size=3))
     def subscribe(self, made: list[tuple[int, list[str], bool]]) -> None:
         """Subscribe to some."""
         for key, names, watch in made:
