@@ -43,9 +43,9 @@ class SharedQueue:
         self._chunk: bytes | None = None
         self.publication = publication
         """The newest."""
-        self.cost = publication.cost if before is None else before.cost + publication.cost
+        self.cost: int = publication.cost if before is None else before.cost + publication.cost
         """What they count for in each session."""
-        self.length = 1 if before is None else before.length + 1
+        self.length: int = 1 if before is None else before.length + 1
         """How many they are."""
 
     def publications(self) -> list[Publication]:
