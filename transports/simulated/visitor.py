@@ -101,6 +101,8 @@ class Visitor:
         """
         if self.is_open:
             self.close()
+            if wait:  # until the hub has let it go, or its name would be taken
+                self._hub.wait_for(lambda: self.closed is not None, _OPENING)
         target = "/"
         if self.token is not None:
             target = f"/?token={quote(self.token, safe='')}"
