@@ -5,6 +5,7 @@ from math import inf
 from typing import Any, Final
 
 from ...core.frames import CloseCode
+from .faults import Fault
 from .model import Model
 from .naive import matches
 from .peers import Peer, Standing
@@ -179,9 +180,15 @@ class Checker:
             pass
         elif code in BEHIND or code in _BEFORE:
             self._check_reason(peer, code, now)
+            known = peer.standing in (Standing.NOBODY, Standing.IN)
+            if known and code in BEHIND and not self._model.stopped:
+                text = f"closed with {code} before {peer.owed() or 'anything'}"
+                raise Violation("a close of the hub's goes behind the queue", text, peer.number)
             peer.failed = True
             if code == CloseCode.TOO_SLOW:
                 self.occurred["policy disconnect"] += 1
+            elif code == CloseCode.TOKEN_EXPIRED:
+                self.occurred[f"fault {Fault.EXPIRY}"] += 1
         peer.silent = now - peer.connection.heard_at
         if peer.standing is not Standing.GONE:
             self._model.end(peer, now)

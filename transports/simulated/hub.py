@@ -19,7 +19,7 @@ from .agenda import Agenda
 from .checking import Checker
 from .client import Connection, Credentials, SimulatedClient
 from .faults import Faults
-from .insides import check_bounds, check_empty, check_equal
+from .insides import check_bounds, check_empty, check_equal, is_asked
 from .link import Endpoint, SimulatedLink, seeded_entropy
 from .model import Model
 from .network import PERFECT, Network
@@ -235,7 +235,7 @@ class SimulatedHub:
 
     def stop(self) -> None:
         """Close everybody at once; what waits for them is lost."""
-        self.model.draining = True
+        self.model.draining = self.model.stopped = True
         for peer in self.model.inside():
             self.model.condemned.append(peer)
         self.hub.close(self.now)
@@ -290,7 +290,9 @@ class SimulatedHub:
         peer = self.model.peers.get(session.number)
         if peer is not None:
             self.record.note(peer.connection, "is over", f"{code} {cause}")
-            self.predictor.ending(peer, code)
+            effect = None if peer.pending is None else peer.pending.effect
+            if effect is not None and not is_asked(self.hub, effect):
+                self.predictor.given_up(peer)  # that may be why
             leaving = session.state is SessionState.LEAVING
             self.checker.ended(peer, code, leaving, now)
 

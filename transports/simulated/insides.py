@@ -15,7 +15,7 @@ from ...core.session_states import SessionState
 from .model import Model
 from .violation import Violation
 
-__all__ = ["check_bounds", "check_empty", "check_equal"]
+__all__ = ["check_bounds", "check_empty", "check_equal", "is_asked"]
 
 _COUNTED: Final = ("connections", "sessions", "requests", "errors", "publications")
 """Counters of a hub of which the model says what they must be."""
@@ -148,6 +148,11 @@ def check_equal(hub: Hub, model: Model) -> None:
         watched = {topic for topic, watch in peer.subscriptions.items() if watch}
         really = {topic for topic in watched if session in hub._presence.watchers(topic)}
         _equal("who is told of presence", really, watched, session)
+
+
+def is_asked(hub: Hub, effect_id: int) -> bool:
+    """Whether a hub waits for the outcome of an effect."""
+    return effect_id in hub._pending._then
 
 
 def check_empty(hub: Hub) -> None:

@@ -63,7 +63,7 @@ class Mishaps:
             case Fault.KICK:
                 return hub.disconnect(self._somebody()) > 0
             case Fault.REVOKE:
-                return hub.revoke(self._somebody(), random.choice((*PATTERNS, *TOPICS))) > 0
+                return self._revoke()
             case Fault.MUTE:
                 if self._mutes >= _MUTES:
                     return False
@@ -80,6 +80,21 @@ class Mishaps:
             case _:
                 return client.is_open and self._misbehave(fault, client, connection)
         return True
+
+    def _revoke(self) -> bool:
+        """Take something away; best from somebody for whom something waits."""
+        peers = self._hub.model.inside()
+        peers = [peer for peer in peers if any(peer.queues.values())] or peers
+        if not peers:
+            return False
+        peer = self._random.choice(peers)
+        known = [topic for topic in TOPICS if peer.reads(topic)]
+        if not known or self._random.random() < 0.3:
+            return self._hub.revoke(peer.user, self._random.choice((*PATTERNS, *TOPICS))) > 0
+        topic = self._random.choice(known)
+        for _ in range(self._random.randint(0, 2)):  # what waits at the end of the turn is too late
+            self._hub.publish(topic, self._script.message())
+        return self._hub.revoke(peer.user, topic) > 0
 
     def _somebody(self) -> str:
         users = [peer.user for peer in self._hub.model.inside()]

@@ -53,6 +53,8 @@ class Model:
         self.offset = 0.0
         """What the hub was told to add to its time for the seconds since 1970."""
         self.draining = False
+        self.stopped = False
+        """Whether it closed everybody at once."""
         self.fresh: tuple[Peer, frozenset[str]] | None = None
         """Who is subscribing in this step, and to what. Whether it hears of an end that this causes depends
         on which of these came first."""

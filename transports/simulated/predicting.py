@@ -16,7 +16,6 @@ from ...core.effects import (
     Outcome,
     RunHook,
 )
-from ...core.frames import CloseCode
 from .entrance import Entrance, note_error
 from .hostile import HOSTILE
 from .model import Model
@@ -360,16 +359,16 @@ class Predictor:
             self._expire(peer)
         self._due = None
 
-    def ending(self, peer: Peer, code: int) -> None:
-        """A session is about to have no part in the hub any more."""
-        if code in (CloseCode.INTERNAL_ERROR, CloseCode.TOO_MANY):
-            self._expire(peer)  # that may be why
+    def given_up(self, peer: Peer) -> None:
+        """The hub waits for the outside no more."""
+        assert self._due is not None
+        self._go_on(peer, Failed("it took too long"), self._due)
 
     def _expire(self, peer: Peer) -> None:
         """What the outside did not do in time has failed, once the hub looked at the clock."""
         pending = peer.pending
         if self._due is not None and pending is not None and pending.deadline <= self._due:
-            self._go_on(peer, Failed("it took too long"), self._due)
+            self.given_up(peer)
 
     def _go_on(self, peer: Peer, outcome: Outcome, now: float) -> None:
         pending, peer.pending = peer.pending, None

@@ -23,6 +23,9 @@ __all__ = ["Storm"]
 _PATIENCE: Final = 90
 """Seconds after which, in calm, all must be quiet."""
 
+_KINDS: Final = 3
+"""Kinds of fault that occur in each run, at least."""
+
 _REMEMBERED: Final = 100
 """Messages that a client keeps."""
 
@@ -96,6 +99,15 @@ class Storm:
             self._act()
             if self._random.random() < 0.7:
                 self.hub.run(self._random.expovariate(0.7 / pause))
+        self._make_sure()
+
+    def _make_sure(self) -> None:
+        """Some kinds need what a plan may not have, such as an authenticator to be slow. Three there are."""
+        occurred = self.hub.occurred
+        for fault in (Fault.CLOCK_FORWARD, Fault.CLOCK_BACK, Fault.MUTE):
+            if sum(f"fault {kind}" in occurred for kind in Fault) < _KINDS:
+                self._mishaps.happen(fault, self._people[0])
+                occurred[f"fault {fault}"] += 1
 
     def _act(self) -> None:
         """One action of somebody."""
