@@ -276,7 +276,7 @@ class Session:
 
     def _data_to_send(self, now: float, max_bytes: int) -> list[bytes]:
         ws, outbox = self.ws, self._outbox
-        if self._close is not None and not outbox:
+        if self._close is not None and not (outbox or self._reserved):
             self._close_now(now)
         taken = ws.data_to_send(now, max_bytes)
         room = max_bytes - sum(map(len, taken))
@@ -327,7 +327,8 @@ class Session:
     def wants_write(self) -> bool:
         """Whether `data_to_send` has something (see `Link`)."""
         queued = self.shared is not None or bool(self._outbox)
-        return queued or self.ws.wants_write or self._close is not None
+        closing = self._close is not None and not self._reserved
+        return queued or self.ws.wants_write or closing
 
     @property
     def end(self) -> End | None:
@@ -415,8 +416,8 @@ class Session:
 
     def fill(self, place: "Reserved", payload: bytes, now: float) -> None:
         """The answer for which a place was kept."""
-        if self._reserved is None or self.state in (SessionState.LEAVING, SessionState.OVER):
-            return
+        if self._reserved is None:
+            return  # it has ended meanwhile
         place.frame = self._frame(payload)
         waiting, self._reserved = self._reserved, None
         then: Callable[[float], None] | None = None
@@ -505,11 +506,16 @@ class Session:
         return self._errors.take(now)
 
     def leave(self, code: int, reason: str, now: float) -> None:
-        """Close behind what waits, which has `close_timeout` to leave. Nothing new is queued."""
+        """Close behind what waits, and behind answers that are owed: they have `close_timeout` to leave.
+
+        Nothing new is queued.
+        """
         if self.state in (SessionState.LEAVING, SessionState.OVER):
             return
         self.step(SessionStep.LEAVE)
         self._close = (code, reason)
+        if self._reserved is not None:  # what was to be done behind them is not done
+            self._reserved = [place for place in self._reserved if place.then is None]
         self._detach(code, reason, 0, now)
         self.arm(Moment.LEAVE, now + self._limits.close_timeout)
         self._hold(now)
@@ -663,12 +669,12 @@ class Session:
         self._moments = None
         if not self._detached:
             self._detached = True
-            self._reserved = None
             self._hub.ended(self, code, cause, unsent, now)
 
     def _throw_away(self) -> int:
         self._account.waiting -= self.outbox.size
         count = self.outbox.clear()
+        self._reserved = None
         self._note_stalled()
         return count
 

@@ -10,6 +10,8 @@ import pytest
 from hubbub.core.auth import External
 from hubbub.core.effects import Done, HookKind
 from hubbub.core.hub_events import Left
+from hubbub.core.records import Heads
+from hubbub.core.rules import Rule
 from hubbub.core.session import Session
 from hubbub.core.session_states import SessionState
 from support.hub_pair import HubPair, Peer, config
@@ -358,3 +360,41 @@ def test_who_has_no_room_for_the_hint_goes_without() -> None:
     peer.read_on()
     assert {message["type"] for message in peer.take()} == {"notification"}
     assert peer.code == 1001
+
+
+def test_a_drain_waits_for_the_store() -> None:
+    """Who has published and has no answer yet gets it before 1001, and all answers behind it."""
+    rules = [Rule(pattern=">", durable=True, history=10)]
+    pair = HubPair(config(rules=rules), heads=Heads())
+    peer, silent = pair.named("ann"), pair.named("bob")
+    for one in (peer, silent):
+        one.send(action="publish", topic="a", message=1, id=1)
+        one.send(action="ping", id=2)
+        one.send(action="subscribe", topics=["a"], id=3)
+        one.send(action="ping", id=4)
+    (first,) = pair.effects  # the second waits for the next commit
+    pair.hub.drain(pair.now)
+    pair.settle()
+    assert (peer.closed, silent.closed) == (None, None)
+    pair.complete(Done(), first)
+    assert [message.get("id") for message in peer.take()][:2] == [None, 1]
+    assert peer.code == 1001
+    assert silent.closed is None
+    pair.advance(10.0)
+    assert silent.code == 1001
+    assert list(pair.hub.topics()) == []
+    pair.check()
+
+
+def test_mistakes_behind_an_answer_that_is_owed_are_answered() -> None:
+    """The answers come in order, the last error too, and then 4029."""
+    rules = [Rule(pattern=">", durable=True, history=10)]
+    pair = HubPair(config(rules=rules, error_burst=2), heads=Heads())
+    peer = pair.named("ann")
+    peer.send(action="publish", topic="a", message=1, id=0)
+    for number in range(1, 6):
+        peer.send(action="fly", id=number)
+    assert peer.take() == []
+    pair.complete(Done())
+    assert [message["id"] for message in peer.take()] == [0, 1, 2, 3]
+    assert peer.code == 4029
