@@ -74,7 +74,7 @@ async def _printed(program: Program) -> dict[str, str]:
 async def test_without_configuration(loop: list[str]) -> None:
     """On this machine people enter under a name that they choose, and find a page; the rest says so."""
     async with running("serve", "--port", "0", *loop) as program:
-        assert re.fullmatch(r"hubbub listens on http://127\.0\.0\.1:\d+/", program.line)
+        assert re.fullmatch(rf"hubbub listens on http://{HOST}:\d+/", program.line)
         async with program.client() as ann, program.client("?name=bob") as bob:
             await _said(ann, name="ann")
             assert await _heard(ann) == {"type": "auth", "status": "ok", "username": "ann"}
@@ -111,6 +111,9 @@ async def test_without_configuration(loop: list[str]) -> None:
         assert printed["HTTP API"].startswith("closed")
         assert printed["metrics"] == f"{url}metrics, from this machine"
         assert printed["settings"] == "the defaults, since there is no hubbub.toml"
+
+
+HOST = re.escape("127.0.0.1")
 
 
 def test_other_machines_need_a_word() -> None:
