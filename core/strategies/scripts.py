@@ -18,11 +18,15 @@ _MOST: Final = 8
 """Requests on one connection."""
 
 
+Requests = st.SearchStrategy[dict[str, Any]] | st.SearchStrategy[str]
+"""What somebody says: requests, or texts that may be anything."""
+
+
 def sessions(
     who: str = "ann",
     *,
     connect: Connect | None = None,
-    request: st.SearchStrategy[dict[str, Any]] | st.SearchStrategy[str] | None = None,
+    request: Requests | None = None,
     most: int = 3,
 ) -> st.SearchStrategy[Script]:
     """Scripts of one client: it connects, asks for things, is cut or closes, and comes back.
@@ -34,41 +38,44 @@ def sessions(
         most: how many connections it has, at most.
     """
     connect = connect if connect is not None else Connect(name=who)
-    request = request if request is not None else requests()
-    pause = st.sampled_from(_PAUSES)
-    send: st.SearchStrategy[Action] = request.map(Send)
-    stall: st.SearchStrategy[Action] = st.sampled_from((0.5, 10.0)).map(Stall)
-    end: st.SearchStrategy[Action] = st.just(Cut()) | st.sampled_from(_CODES).map(Close)
-    middle = st.lists(st.tuples(pause, st.one_of(send, send, send, send, stall)), max_size=_MOST)
-    one = st.tuples(pause, middle, st.tuples(pause, end))
-    return st.tuples(st.lists(one, min_size=1, max_size=most), st.booleans()).map(
-        lambda drawn: _script(who, connect, *drawn)
-    )
+    return _session(who, connect, _connections(request, most))
 
 
 _Timed = tuple[float, Action]
+_Connections = Sequence[tuple[float, Sequence[_Timed], _Timed]]
+"""For each connection how long it takes to come, what is done on it, and how it ends."""
 
 
-def _script(
-    who: str,
-    connect: Connect,
-    connections: Sequence[tuple[float, Sequence[_Timed], _Timed]],
-    stays: bool,
+# Composite, so that a report shows the steps and not how they were made.
+@st.composite
+def _session(
+    draw: st.DrawFn, who: str, connect: Connect, connections: st.SearchStrategy[_Connections]
 ) -> Script:
     found: list[Step] = []
     at = 0.0
-    for number, (pause, middle, end) in enumerate(connections, 1):
-        last = stays and number == len(connections)
-        for wait, action in ((pause, connect), *middle, *(() if last else (end,))):
+    for pause, middle, end in draw(connections):
+        for wait, action in ((pause, connect), *middle, end):
             at = round(at + wait, 3)
             found.append(Step(at, who, action))
+    if draw(st.booleans()):
+        found.pop()  # it stays
     return tuple(found)
+
+
+def _connections(request: Requests | None, most: int) -> st.SearchStrategy[_Connections]:
+    said: st.SearchStrategy[Any] = request if request is not None else requests()
+    pause = st.sampled_from(_PAUSES)
+    send: st.SearchStrategy[Action] = st.builds(Send, said)
+    stall: st.SearchStrategy[Action] = st.builds(Stall, st.sampled_from((0.5, 10.0)))
+    end: st.SearchStrategy[Action] = st.just(Cut()) | st.builds(Close, st.sampled_from(_CODES))
+    middle = st.lists(st.tuples(pause, st.one_of(send, send, send, send, stall)), max_size=_MOST)
+    return st.lists(st.tuples(pause, middle, st.tuples(pause, end)), min_size=1, max_size=most)
 
 
 def schedules(
     who: Sequence[str] | Mapping[str, Connect] = ("ann", "bob", "cleo"),
     *,
-    request: st.SearchStrategy[dict[str, Any]] | st.SearchStrategy[str] | None = None,
+    request: Requests | None = None,
     most: int = 3,
 ) -> st.SearchStrategy[Script]:
     """Scripts of several clients, in the order of their moments.
@@ -80,11 +87,12 @@ def schedules(
     """
     ways = who if isinstance(who, Mapping) else {name: Connect(name=name) for name in who}
     each = [sessions(name, connect=way, request=request, most=most) for name, way in ways.items()]
-    return st.tuples(*each).map(_merged)
+    return _together(each)
 
 
-def _merged(scripts: tuple[Script, ...]) -> Script:
-    steps = (step for script in scripts for step in script)
+@st.composite
+def _together(draw: st.DrawFn, each: Sequence[st.SearchStrategy[Script]]) -> Script:
+    steps = [step for one in each for step in draw(one)]
     return tuple(sorted(steps, key=lambda step: step.at))  # which keeps the order of equals
 
 

@@ -122,7 +122,7 @@ def _codes(text: st.SearchStrategy[str]) -> set[str]:
     found: set[str] = set()
 
     @given(text)
-    @settings(max_examples=300, phases=[Phase.generate], database=None)
+    @settings(max_examples=400, phases=[Phase.generate], database=None)
     def look(one: str) -> None:
         request = decode(one, LIMITS)
         found.add(request.code.value if isinstance(request, Malformed) else "right")
@@ -131,6 +131,7 @@ def _codes(text: st.SearchStrategy[str]) -> set[str]:
     return found
 
 
+@pytest.mark.slow
 def test_some_requests_are_wrong() -> None:
     """Among requests are those that a codec refuses, for each of its reasons but that they are no JSON."""
     reasons = {"bad_request", "unknown_action", "too_deep", "too_large", "right"}
