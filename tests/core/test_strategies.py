@@ -134,8 +134,10 @@ def _codes(text: st.SearchStrategy[str]) -> set[str]:
 @pytest.mark.slow
 def test_some_requests_are_wrong() -> None:
     """Among requests are those that a codec refuses, for each of its reasons but that they are no JSON."""
-    reasons = {"bad_request", "unknown_action", "too_deep", "too_large", "right"}
-    assert _codes(requests().map(json.dumps)) == reasons
+    often = {"bad_request", "unknown_action", "too_large", "right"}
+    assert _codes(requests().map(json.dumps)) - {"too_deep"} == often
+    once = settings(max_examples=10_000, phases=[Phase.generate], database=None)
+    assert find(requests(), lambda one: "[" * 32 in json.dumps(one), settings=once)
     assert "bad_json" in _codes(texts())
 
 
