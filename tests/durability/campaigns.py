@@ -106,7 +106,7 @@ async def drop(folder: Path, transport: str, *, clients: int, messages: int, see
         await server.start()
         account.served(*await server.serving())
         await _until(lambda: all(reader.at for reader in reading))
-        tasks += [asyncio.ensure_future(one.run()) for one in writing]
+        tasks += [asyncio.create_task(one.run()) for one in writing]
         await _until(lambda: all(one.done for one in writing))
         world.calm = True
         await _all_caught_up(world, writing, reading, [])
@@ -126,13 +126,13 @@ async def _until(holds: Callable[[], bool]) -> None:
 @contextlib.asynccontextmanager
 async def _running(
     server: Server, actors: Sequence[Actor]
-) -> AsyncIterator[list[asyncio.Future[None]]]:
+) -> AsyncIterator[list[asyncio.Task[None]]]:
     """Actors that run; in the end they leave, and the server is stopped."""
     failures: list[str] = []
     asyncio.get_running_loop().set_exception_handler(
         lambda _, context: failures.append(f"{context['message']}: {context.get('exception')!r}")
     )
-    tasks = [asyncio.ensure_future(actor.run()) for actor in actors]
+    tasks = [asyncio.create_task(actor.run()) for actor in actors]
     try:
         yield tasks
         for actor in actors:
@@ -157,6 +157,7 @@ async def _all_caught_up(
 ) -> None:
     """Wait until everybody has what was published; who has not in time has lost it."""
     until = time.monotonic() + _CATCHING_UP
+    behind: list[str] = []
     while time.monotonic() < until:
         if all(one.done for one in writing):
             ends = heads(world)

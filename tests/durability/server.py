@@ -7,7 +7,9 @@ import os
 import socket
 import sys
 import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from hubbub.core.auth import hash_token
 
@@ -126,9 +128,9 @@ class Server:
             wire = await connect(self.port, self._probe, receive)
             if wire is not None:
                 wire.send(action="ping")
-                waiting = asyncio.ensure_future(answered.wait())
-                await asyncio.wait({waiting, wire.lost}, return_when=asyncio.FIRST_COMPLETED)
-                waiting.cancel()
+                waiting = asyncio.create_task(answered.wait())
+                wire.lost.add_done_callback(partial(_cancel, waiting))
+                await asyncio.wait({waiting})
                 wire.abort()
                 if answered.is_set():
                     return time.monotonic() - self._began, self.cpu
@@ -146,3 +148,7 @@ class Server:
         assert self._process is not None
         self._process.terminate()
         return await asyncio.wait_for(self._process.wait(), _PATIENCE)
+
+
+def _cancel(task: asyncio.Task[Any], _: asyncio.Future[None]) -> None:
+    task.cancel()
