@@ -3,6 +3,7 @@
 Nothing else in hubbub imports this. Each function gives a strategy; what a strategy gives is plain data.
 """
 
+from ..scripts import Action, Close, Connect, Cut, Script, Send, Stall, Step
 from .frames import chunkings, frames, streams
 from .hub_beside import HookFunctions
 from .hub_model import HubModel
@@ -12,9 +13,17 @@ from .requests import commands, messages, requests, texts
 from .scripts import networks, schedules, sessions
 
 __all__ = [
+    "Action",
+    "Close",
+    "Connect",
+    "Cut",
     "HookFunctions",
     "HubModel",
     "ModelClient",
+    "Script",
+    "Send",
+    "Stall",
+    "Step",
     "chunkings",
     "commands",
     "frames",

@@ -152,7 +152,6 @@ def frames(draw: st.DrawFn, *, to_client: bool = False, odd: bool = True) -> byt
     """One frame: of a message, a ping, a pong, or a Close frame.
 
     Args:
-        draw: given by Hypothesis.
         to_client: whether a server sends it. A client masks what it sends.
         odd: whether some break a rule of the protocol, or keep it in an unusual way.
     """
@@ -182,7 +181,6 @@ def streams(
     """What a peer sends once the connection is open: messages, whole or in fragments, and control frames.
 
     Args:
-        draw: given by Hypothesis.
         to_client: whether a server sends it. A client masks what it sends.
         odd: whether some frames break a rule of the protocol, or the stream ends in the middle of one.
         deflate: whether some messages are compressed.

@@ -309,7 +309,7 @@ def run(machine: type[HubModel], examples: int, *phases: Phase) -> None:
 @pytest.mark.parametrize("machine", [HubModel, Rich])
 def test_the_hub_does_what_the_model_says(machine: type[HubModel]) -> None:
     """A hub agrees with its model, plain or with everything."""
-    run(machine, 40)
+    run(machine, 20)
 
 
 class Failing(HubModel):

@@ -145,6 +145,9 @@ COMMANDS: dict[str, str] = {
     "uvicorn --app-dir docs/examples fastapi_hub:app": (
         "tests/docs/test_fastapi.py::test_fastapi_hub"
     ),
+    "pytest test_muting_hub.py --hypothesis-seed=1": (
+        "tests/docs/test_muting.py::test_the_mistake_is_found"
+    ),
     "python tests/benchmarks/run.py": "tests/benchmarks/test_form.py::test_the_command",
     "python tests/fuzz/run.py --inputs 1000000": (
         "tests/fuzz/test_fuzz.py::test_the_command_prints_a_table"
@@ -160,6 +163,14 @@ EXAMPLES: dict[str, str] = {
         "tests/docs/test_examples.py::test_the_selectors_hub_serves_real_clients"
     ),
     "examples/fastapi_lifespan.py": "tests/docs/test_fastapi.py::test_fastapi_lifespan",
+    **dict.fromkeys(
+        (
+            "examples/muting/muting_hub.py",
+            "examples/muting/test_muting_hub.py",
+            "examples/muting/test_one_situation.py",
+        ),
+        "tests/docs/test_muting.py::test_the_mended_one_passes",
+    ),
     "examples/fastapi_hub.py": "tests/docs/test_fastapi.py::test_fastapi_hub",
     **{
         f"examples/tutorial/{loop}/{name}.py": f"tests/docs/test_tutorial.py::test_{name}"

@@ -5,6 +5,7 @@ import re
 import pytest
 
 import hubbub.core
+import hubbub.core.strategies
 import hubbub.transports.asyncio
 import hubbub.transports.exceptions
 import hubbub.transports.trio
@@ -18,6 +19,13 @@ EXCEPTIONS = set(hubbub.transports.exceptions.__all__)
 
 # They stand for their arguments, which `serve`, `serve_hub`, `connect` and `connect_hub` of either loop take.
 BASES = {"BaseServer", "BaseHubServer", "BaseConnect", "BaseRemoteHub", "ClientLimits"}
+
+
+# What users' tests need beside the strategies: of the pytest plugin, the simulation and the stores.
+KIT = {
+    *("MakeHub", "simulated_hub", "HubUnderTest", "Visitor", "without_loop", "LoopNeeded"),
+    *("check_store", "CHECKS", "Fresh", "Make"),
+}
 
 
 def named(page: str) -> list[str]:
@@ -41,6 +49,7 @@ def exported(module: object) -> set[str]:
         (["asyncio.md", "shared.md"], exported(hubbub.transports.asyncio) | BASES),
         (["trio.md", "shared.md"], exported(hubbub.transports.trio) | BASES),
         (["exceptions.md"], EXCEPTIONS),
+        (["testing.md"], set(hubbub.core.strategies.__all__) | KIT),
     ],
 )
 def test_the_reference_names_what_is_public(pages: list[str], public: set[str]) -> None:

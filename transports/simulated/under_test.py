@@ -69,6 +69,7 @@ class HubUnderTest:
         self.seed = seed
         """What everything follows from."""
         self.network = network
+        """What lies between the hub and clients that name no other, from their next connection on."""
         self.events: deque[HubEvent] = deque(maxlen=_EVENTS)
         """What the hub has told its operator; the newest 10,000."""
         self.trace: deque[str] = deque(maxlen=_LINES)
