@@ -79,7 +79,7 @@ class TokenEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """
 
     hash: str
-    """`sha256:` and 64 hexadecimal digits, as `hash_token` gives."""
+    """What `hash_token` gives: `sha256:` and 64 hexadecimal digits."""
     user: str
     """Its holder's name. Several tokens may have one user."""
     read: tuple[str, ...] = ()
