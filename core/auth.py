@@ -79,7 +79,7 @@ class TokenEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """
 
     hash: str
-    """What `hash_token` gives: `sha256:` and 64 hexadecimal digits."""
+    """What `hash_token` gives for it."""
     user: str
     """Its holder's name. Several tokens may have one user."""
     read: tuple[str, ...] = ()
