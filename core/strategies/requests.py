@@ -239,7 +239,7 @@ def _spoilt(draw: st.DrawFn, request: Object) -> Object:
     """A request with one thing wrong, or at least odd."""
     field = draw(st.sampled_from(sorted(request)))
     ways = ["none", "type", "action", "contradiction", "long"]
-    ways += 2 * [name for name in ("topic", "topics", "message", "data") if name in request]
+    ways += 3 * [name for name in ("topic", "topics", "message", "data") if name in request]
     how = draw(st.sampled_from(ways))
     match how:
         case "none":
@@ -261,7 +261,8 @@ def _spoilt(draw: st.DrawFn, request: Object) -> Object:
             many = [f"a.{number}" for number in range(200)]
             return {**request, how: draw(st.sampled_from(([*request[how], bad], many)))}
         case _:
-            values = (_nested(MAX_NESTING), 2**64, -(2**63) - 1)
+            deep = _nested(MAX_NESTING)
+            values = (deep, deep, 2**64, -(2**63) - 1)
             return {**request, how: draw(st.sampled_from(values))}
 
 

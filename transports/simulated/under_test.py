@@ -197,7 +197,7 @@ class HubUnderTest:
             case Send(request):
                 text = request if isinstance(request, str) else msgspec.json.encode(request)
                 visitor.say(text if isinstance(text, str) else text.decode())
-            case Cut() if visitor.is_open:
+            case Cut() if visitor.is_open or visitor.is_opening:
                 visitor.cut()
             case Close(code) if visitor.is_open:
                 visitor.close(code)

@@ -99,7 +99,9 @@ class Visitor:
         Raises:
             AssertionError: neither came in 30 s.
         """
-        if self.is_open:
+        if self.is_opening:
+            self.cut()
+        elif self.is_open:
             self.close()
             if wait:  # until the hub has let it go, or its name would be taken
                 self._hub.wait_for(lambda: self.closed is not None, _OPENING)
@@ -136,6 +138,12 @@ class Visitor:
             and connection.closed is None
             and connection.ws.state is State.OPEN
         )
+
+    @property
+    def is_opening(self) -> bool:
+        """Whether its newest connection is neither open nor closed yet."""
+        connection = self._connection
+        return connection is not None and not connection.opened and connection.closed is None
 
     @property
     def closed(self) -> Closed | Refused | None:

@@ -108,6 +108,9 @@ def test_a_request_that_opens_nothing() -> None:
     hub.drain()
     late = hub.client(name="late")
     assert not late.is_open
+    long = HubUnderTest().client(name="x" * 20_000)
+    assert isinstance(long.closed, Refused)
+    assert long.code is None
 
 
 def test_what_does_not_come() -> None:
@@ -379,6 +382,19 @@ def test_a_script_is_played() -> None:
     assert [one["type"] for one in ann.take()] == ["auth", "published", "pong", "published"]
     assert robert.expect("error", within=0)["code"] == "name_taken"
     assert "11.000 ann closes with 1001" in hub.report()
+
+
+def test_who_is_still_opening_can_be_cut() -> None:
+    """A connection that is not open yet is lost all the same, and gives way to another."""
+    hub = HubUnderTest(network=Network(latency=(1.0, 1.0)))
+    connect = Connect(name="ann")
+    hub.play((step(0.0, connect), step(0.5, Cut()), step(0.6, connect), step(0.7, connect)))
+    ann = hub.clients["ann"]
+    assert ann.is_opening
+    hub.advance(5.0)
+    assert (ann.user, ann.is_opening) == ("ann", False)
+    assert hub.hub.counters.connections == 3
+    assert ann.expect("auth", within=0)["status"] == "ok"
 
 
 @settings(max_examples=10)
