@@ -308,7 +308,8 @@ class Strict(HubModel):
 
     def hooks(self) -> HookFunctions:
         """It lets two of three in."""
-        outcomes = cycle((Done(), Done(), Failed("broken")))
+        three: tuple[Outcome, ...] = (Done(), Done(), Failed("broken"))
+        outcomes = cycle(three)
         return {HookKind.CONNECT: {">": lambda _: next(outcomes)}}
 
 
