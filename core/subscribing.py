@@ -142,12 +142,10 @@ class Subscribing:
     def _remove(self, session: Session, topics: Sequence[str], now: float) -> None:
         for topic in topics:  # all of them first: what is told of one does not reach it by another
             self._table.remove(session, topic)
+            self._presence.unwatch(topic, session)
         for topic in topics:
-            watched = session.subscriptions.pop(topic, None)
-            if watched is None:
+            if session.subscriptions.pop(topic, None) is None:
                 continue  # named twice, or telling others of another one has ended the session
-            if watched:
-                self._presence.unwatch(topic, session)
             rule = self._rule_of_presence(topic)
             if rule is not None and self._presence.leave(topic, session.user):
                 self._announce(rule, topic, session.user, False, now)

@@ -110,3 +110,22 @@ def test_a_topic_is_named_twice_when_it_is_left() -> None:
     answer = peer.ask(action="unsubscribe", topics=["room.a", "room.a", "never"])
     assert answer == {"type": "unsubscribed", "topics": ["room.a", "room.a", "never"]}
     assert pair.hub.presence("room.a") == {}
+
+
+def test_a_session_that_ends_is_not_told_who_leaves_because_of_it() -> None:
+    """Its end is announced in one room, which ends somebody slow, who is in a room that it watched."""
+    pair = HubPair(config(outbox_size=FULL))
+    ann = pair.named("ann")
+    ann.subscribe("room.a")
+    ann.subscribe("room.b", presence=True)
+    slow = pair.named("slow")
+    slow.subscribe("room.a", "room.b", "filling")
+    slow.take()
+    slow.stall()
+    slow.session.data_to_send(pair.now)
+    while slow.session.outbox.size < FULL - 200:
+        pair.hub.publish("filling", "m" * 20, pair.now)
+    pair.hub.disconnect("ann", pair.now)
+    assert slow.session.state is SessionState.OVER
+    assert pair.hub.outbox_bytes == 0
+    assert not ann.session.outbox
