@@ -26,6 +26,8 @@ BEHIND: Final = frozenset(
 
 _SLACK: Final = 1e-6
 
+Push = tuple[Any, ...]
+
 
 class Checker:
     """Judges frames and ends.
@@ -69,6 +71,8 @@ class Checker:
                 text = f"the answer is {frame.text[:300]}, not {expected}"
                 raise Violation("answers are right and in order", text, peer.number)
         self.occurred[f"answer {frame.type}"] += 1
+        if told.get("duplicate"):
+            self.occurred["publication repeated"] += 1
 
     def _pushed(self, peer: Peer, frame: Frame) -> None:
         kind, topic = frame.type, frame.topic
@@ -82,41 +86,40 @@ class Checker:
         if kind == "gap":
             self._gap(peer, frame)
             return
-        queue = peer.queues.get(None if kind == "direct" else topic)
         push = _content(frame)
-        if not queue:
-            if topic is not None and self._of_no_order(peer, topic, push):
-                return
-            text = f"not expected: {frame.text[:300]}"
-            raise Violation("each publication comes once, to who reads it", text, peer.number)
-        place = None if kind == "direct" else topic
-        excused = peer.excused.get(place, 0)
-        if topic is not None and self._model.rule(topic).slow == "latest":
-            at = next((at for at in range(min(excused + 1, len(queue))) if queue[at] == push), -1)
-        else:
-            at = excused if excused < len(queue) and queue[excused] == push else -1
-        if at < 0 and topic is not None and self._of_no_order(peer, topic, push):
-            return
-        if at < 0:
-            lost = f"{excused} told as lost" if excused else "none told as lost"
-            text = f"{frame.text[:300]} comes where {queue[0]} should, {lost}"
-            raise Violation("order holds in each topic, and every loss is told", text, peer.number)
-        for _ in range(at + 1):
-            queue.popleft()
-        if excused:
-            peer.excused[place] = excused - at
+        if not self._take(peer, None if kind == "direct" else topic, push):
+            self._complain(peer, None if kind == "direct" else topic, frame)
         self._count(peer, kind, topic)
 
-    def _of_no_order(self, peer: Peer, topic: str, push: tuple[Any, ...]) -> bool:
-        """Whether this is an announcement whose place among others, or whether it comes, nobody can know."""
-        if topic not in peer.unsure or push[0] not in ("system", "presence"):
-            return False
-        for pushes in (peer.perhaps.get(topic, []), peer.queues.get(topic, deque())):
-            for at, one in enumerate(pushes):
-                if one[:4] == push[:4]:  # the count depends on the order
-                    del pushes[at]
-                    return True
+    def _take(self, peer: Peer, topic: str | None, push: Push) -> bool:
+        """Whether this is what comes next on a topic; what was told to be lost is passed over."""
+        queue = peer.queues.get(topic, deque[Push]())
+        excused = peer.excused.get(topic, 0)
+        unsure = [] if topic is None else peer.perhaps.get(topic, [])
+        latest = topic is not None and self._model.rule(topic).slow == "latest"
+        # Of keys the newest is kept, so that others may come before it; else the oldest are lost.
+        first = 0 if latest else max(0, excused - len(unsure))
+        for at in range(first, min(excused + 1, len(queue))):
+            if queue[at] == push:
+                for _ in range(at + 1):
+                    queue.popleft()
+                if excused:
+                    peer.excused[topic] = excused - at
+                return True
+        for one in unsure:
+            if one[:4] == push[:4]:  # a count depends on the order
+                unsure.remove(one)
+                return True
         return False
+
+    def _complain(self, peer: Peer, topic: str | None, frame: Frame) -> None:
+        queue, lost = peer.queues.get(topic), peer.excused.get(topic, 0)
+        if not queue:
+            text = f"not expected: {frame.text[:300]}"
+            raise Violation("each publication comes once, to who reads it", text, peer.number)
+        told = f"{lost} told as lost" if lost else "none told as lost"
+        text = f"{frame.text[:300]} comes where {queue[0]} should, {told}"
+        raise Violation("order holds in each topic, and every loss is told", text, peer.number)
 
     def _count(self, peer: Peer, kind: str, topic: str | None) -> None:
         self.occurred[f"push {kind}"] += 1
@@ -142,7 +145,7 @@ class Checker:
     def _gap(self, peer: Peer, frame: Frame) -> None:
         topic, missed = frame.topic, frame.message["missed"]
         rule = self._model.rule(topic or "")
-        waiting = len(peer.queues.get(topic, ()))
+        waiting = len(peer.queues.get(topic, ())) + len(peer.perhaps.get(topic or "", ()))
         told = peer.excused.get(topic, 0)
         if rule.slow == "disconnect" or not isinstance(missed, int) or missed < 1:
             raise Violation("a gap is told by its topic's policy", frame.text, peer.number)
@@ -189,7 +192,6 @@ class Checker:
                 self.occurred["policy disconnect"] += 1
             elif code == CloseCode.TOKEN_EXPIRED:
                 self.occurred[f"fault {Fault.EXPIRY}"] += 1
-        peer.silent = now - peer.connection.heard_at
         if peer.standing is not Standing.GONE:
             self._model.end(peer, now)
         if not leaving:
@@ -212,8 +214,7 @@ class Checker:
                 until = None if peer.grant is None else peer.grant.until
                 reason = until is not None and until <= model.wall(now)
             case CloseCode.INTERNAL_ERROR:
-                over = peer.standing is Standing.GONE
-                silent = peer.silent if over else now - done.heard_at
+                silent = max(done.longest_silence, now - done.heard_at)
                 reason = silent >= (limits.ping_timeout or 0.0) - _SLACK
             case CloseCode.POLICY_VIOLATION:
                 timeout = limits.message_timeout or 0.0
@@ -250,7 +251,8 @@ class Checker:
         else:
             self._check_reason(peer, code, now)
             flooded = peer.connection.controls > self._model.limits.control_burst
-            if peer.leaving == code and not (code == CloseCode.TOO_MANY and flooded):
+            hurried = self._model.stopped or (code == CloseCode.TOO_MANY and flooded)
+            if peer.leaving == code and not hurried:
                 owed = peer.owed()
                 given = self._model.limits.close_timeout
                 if owed and now < peer.since + given - _SLACK:

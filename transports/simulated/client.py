@@ -88,6 +88,8 @@ class Connection:
         """When it last was a slow reader, who writes slowly too."""
         self.heard_at = 0.0
         """When the hub last read something of it."""
+        self.longest_silence = 0.0
+        """Seconds, at most, between two such moments."""
         self.last: deque[tuple[float, str, str]] = deque(maxlen=_LAST)
         """What happened last: when, what, and the text."""
 

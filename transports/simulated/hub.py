@@ -224,6 +224,7 @@ class SimulatedHub:
         expected = self.model.revoke(user, pattern, self.now)
         if self.hub.revoke(user, pattern, self.now) != expected:
             raise Violation("an operator reaches all sessions of a user", f"not {expected}")
+        self.model.announcing.settle()
         self._loop.changed(self.now)
         return expected
 
@@ -283,7 +284,7 @@ class SimulatedHub:
 
     def handled(self) -> None:
         """That is done."""
-        self.model.fresh = None
+        self.model.announcing.settle()
 
     def ended(self, session: Session, code: int, cause: str, now: float) -> None:
         """Somebody leaves; one that was refused at once was never there."""
@@ -294,7 +295,16 @@ class SimulatedHub:
             if effect is not None and not is_asked(self.hub, effect):
                 self.predictor.given_up(peer)  # that may be why
             leaving = session.state is SessionState.LEAVING
+            self.model.announcing.ends += 1
             self.checker.ended(peer, code, leaving, now)
+
+    def left(self, session: Session) -> None:
+        """That is done."""
+        if session.number in self.model.peers:
+            announcing = self.model.announcing
+            announcing.ends -= 1
+            if not announcing.ends and not announcing.busy:
+                announcing.settle()
 
     # For links (see `LinkObserver`).
 
@@ -343,6 +353,8 @@ class SimulatedHub:
         connection = self._by_end[side]
         at_hub = side is connection.hub_end
         if at_hub:
+            silence = self.now - connection.heard_at
+            connection.longest_silence = max(connection.longest_silence, silence)
             connection.heard_at = self.now
         self.record.note_bytes(connection, at_hub, piece)
 

@@ -139,7 +139,7 @@ def check_equal(hub: Hub, model: Model) -> None:
     inside = [session.number for session in hub.sessions()]
     _equal("who is in", sorted(inside), sorted(model.within))
     _equal("who subscribes to what", dict(hub.topics()), model.names())
-    present = model.present()
+    present = model.announcing.present()
     found = {topic: hub.presence(topic) for topic in hub._presence.topics()}
     _equal("presence is the open subscriptions", found, present)
     for session in hub.sessions():

@@ -5,24 +5,28 @@ can't know, which sessions are too slow, it learns from the ends and gaps that t
 `Checker` holds those against the rules.
 """
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ...core.effects import HookKind
 from ...core.frames import CloseCode
 from ...core.grants import Grant
 from ...core.hub_config import HubConfig
 from ...core.rules import Rule
+from .announcing import Announcing
 from .naive import is_plain, matches, overlaps
 from .peers import Peer, Standing
-from .violation import Violation
 
 if TYPE_CHECKING:
     from .client import Connection
 
 __all__ = ["Model"]
+
+
+_REMEMBERED: Final = 120.0
+"""Seconds for which a publication's name is known, by the clock on the wall."""
 
 
 class Model:
@@ -48,23 +52,21 @@ class Model:
         """Every session that has a socket, by number."""
         self.within: dict[int, Peer] = {}
         """Those that were let in."""
-        self.there: dict[str, dict[str, int]] = {}
-        """By topic, who is present, with how many sessions."""
+        self.announcing = Announcing(self)
+        """Who is present."""
         self.offset = 0.0
         """What the hub was told to add to its time for the seconds since 1970."""
         self.draining = False
         self.stopped = False
         """Whether it closed everybody at once."""
-        self.fresh: tuple[Peer, frozenset[str]] | None = None
-        """Who is subscribing in this step, and to what. Whether it hears of an end that this causes depends
-        on which of these came first."""
         self.counted: Counter[str] = Counter()
         """What a hub counts."""
         self.farewells: dict[int, bool] = {}
         """Sessions that were let in and have ended: whether the hook was told of it."""
         self.condemned: list[Peer] = []
         """Who must have left when this step is over."""
-        self._ending = False
+        self._named: dict[tuple[str, str, str], int] = {}
+        self._named_at: deque[tuple[float, tuple[str, str, str]]] = deque()
         self._guests = 0
         self._rules: dict[str, Rule] = {}
         self._plain = Rule(pattern=">")
@@ -118,10 +120,8 @@ class Model:
                 self.farewells[peer.number] = False
             topics = tuple(peer.subscriptions)
             peer.subscriptions.clear()
-            self._ending = True
             for topic in topics:
-                self._left(peer.user, topic, now)
-            self._ending = False
+                self.announcing.leave(peer.user, topic, now)
 
     # Time.
 
@@ -177,6 +177,17 @@ class Model:
             peer.expect(topic, push)
         return len(readers)
 
+    def repeated(self, topic: str, user: str, name: str, now: float) -> int | None:
+        """How many got a publication that a user named so, and repeats; None if none is known."""
+        while self._named_at and self._named_at[0][0] < self.wall(now) - _REMEMBERED:
+            del self._named[self._named_at.popleft()[1]]
+        return self._named.get((topic, user, name))
+
+    def remember(self, topic: str, user: str, name: str, count: int, now: float) -> None:
+        """A user gave a publication a name."""
+        self._named[topic, user, name] = count
+        self._named_at.append((self.wall(now), (topic, user, name)))
+
     def direct(self, user: str, message: object, now: float, sender: str) -> int:
         """Something is sent to a user; how many sessions get it."""
         peers = self.of(user)
@@ -188,18 +199,17 @@ class Model:
 
     def subscribe(self, peer: Peer, topic: str, watch: bool, now: float) -> None:
         """A session subscribes to a topic or pattern."""
+        self.announcing.busy = True
         if topic not in peer.subscriptions and is_plain(topic) and self.rule(topic).presence:
-            members = self.there.setdefault(topic, {})
-            members[peer.user] = members.get(peer.user, 0) + 1
-            if members[peer.user] == 1:
-                self._announce(topic, peer.user, True, now)
+            self.announcing.join(peer.user, topic, now)
         peer.subscriptions[topic] = watch
 
     def unsubscribe(self, peer: Peer, topics: Iterable[str], now: float) -> None:
         """A session gives up topics or patterns; the rest are passed over."""
+        self.announcing.busy = True
         for topic in topics:
             if peer.subscriptions.pop(topic, None) is not None:
-                self._left(peer.user, topic, now)
+                self.announcing.leave(peer.user, topic, now)
         peer.forget_unread()
 
     def drop_forbidden(self, peer: Peer, now: float) -> None:
@@ -243,54 +253,3 @@ class Model:
         for peer in self.peers.values():
             if peer.pending is not None:
                 peer.pending.notes.append((user, pattern))
-
-    # Presence.
-
-    def present(self) -> dict[str, dict[str, int]]:
-        """Who must be present where: counted anew from the subscriptions."""
-        found: dict[str, dict[str, int]] = {}
-        for peer in self.inside():
-            for topic in peer.subscriptions:
-                if is_plain(topic) and self.rule(topic).presence:
-                    members = found.setdefault(topic, {})
-                    members[peer.user] = members.get(peer.user, 0) + 1
-        return found
-
-    def _watchers(self, topic: str) -> list[Peer]:
-        return [peer for peer in self.inside() if peer.subscriptions.get(topic)]
-
-    def _left(self, user: str, topic: str, now: float) -> None:
-        """One session less of a user on a topic."""
-        members = self.there.get(topic)
-        if members is None or not is_plain(topic):
-            return
-        if user not in members:
-            raise Violation("the model itself", f"{user} was never on {topic}")
-        members[user] -= 1
-        if not members[user]:
-            del members[user]
-            if not members:
-                del self.there[topic]
-            self._announce(topic, user, False, now)
-
-    def _announce(self, topic: str, user: str, came: bool, now: float) -> None:
-        rule = self.rule(topic)
-        count = len(self.there.get(topic, ()))
-        if rule.announce and count <= rule.announce_max:
-            text = f"{user} {'joined' if came else 'left'} the chat"
-            for peer in self.readers(topic):
-                self._tell(peer, topic, ("system", topic, text, self.stamp(now)))
-        for peer in self._watchers(topic):
-            self._tell(peer, topic, ("presence", topic, "join" if came else "leave", user, count))
-
-    def _tell(self, peer: Peer, topic: str, push: tuple[Any, ...]) -> None:
-        if self.fresh is None or not self._ending:
-            peer.expect(topic, push)
-            return
-        peer.unsure.add(topic)
-        somebody, names = self.fresh
-        known = (name for name in peer.subscriptions if name not in names)
-        if peer is somebody and not any(matches(name, topic) for name in known):
-            peer.perhaps.setdefault(topic, []).append(push)
-        else:
-            peer.expect(topic, push)

@@ -75,10 +75,8 @@ class Peer:
         """By topic, what was published for it and was not given out; None: direct messages."""
         self.excused: dict[str | None, int] = {}
         """By topic, how many of these were told to be lost."""
-        self.unsure: set[str] = set()
-        """Topics where others left while somebody was subscribing: what is told of that has no order."""
         self.perhaps: dict[str, list[tuple[Any, ...]]] = {}
-        """By topic, what it may get or not: others left while it was subscribing."""
+        """By topic, what it may get or not, in any order (see `Announcing`)."""
         self.answers: deque[dict[str, Any]] = deque()
         """What it is to be answered: the fields that count."""
         self.pending: Pending | None = None
@@ -92,8 +90,6 @@ class Peer:
         """Whether its Close frame is on the wire."""
         self.failed = False
         """Whether the hub closed it before what waited."""
-        self.silent = 0.0
-        """Seconds for which the hub had heard nothing of it when it ended."""
         self.was_in = False
         self.hinted = False
         """Whether it was told to come back later."""
@@ -137,6 +133,15 @@ class Peer:
         if queue is None:
             queue = self.queues[topic] = deque()
         queue.append(push)
+
+    def make_unsure(self, topic: str, push: tuple[Any, ...]) -> None:
+        """Whether it gets this, and when, nobody can know."""
+        queue = self.queues.get(topic, ())
+        if queue and push in queue:
+            queue.remove(push)
+        pushes = self.perhaps.setdefault(topic, [])
+        if push not in pushes:
+            pushes.append(push)
 
     def forget_unread(self) -> None:
         """What waits of topics that it does not subscribe to any more must not come."""

@@ -97,6 +97,8 @@ class Script:
         request: dict[str, Any] = {"action": "publish", "topic": topic, "message": self.message()}
         if topic.startswith("ticker") and random.random() < 0.8:
             request["key"] = random.choice("abc")
+        if random.random() < 0.15:
+            request["idempotency_key"] = random.choice("xyz")
         return request
 
     def _subscribe(self) -> dict[str, Any]:

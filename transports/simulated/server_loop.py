@@ -107,7 +107,7 @@ class ServerLoop:
         simulated.record.note_hub("is answered", f"{effect_id} {outcome!r}")
         simulated.predictor.completed(effect_id, outcome, now)
         self._hub.complete(effect_id, outcome, now)
-        simulated.model.fresh = None
+        simulated.model.announcing.settle()
 
     # Time.
 

@@ -33,6 +33,10 @@ class Watcher(Protocol):
         """A session is about to have no part in the hub any more."""
         ...
 
+    def left(self, session: Session) -> None:
+        """It has none."""
+        ...
+
 
 class WatchedHub(Hub):
     """The hub that is simulated.
@@ -75,6 +79,7 @@ class WatchedHub(Hub):
         """See `SessionHub`."""
         self._watcher.ended(session, code, cause, now)
         super().ended(session, code, cause, unsent, now)
+        self._watcher.left(session)
 
 
 class WatchedOutbox(Outbox):
