@@ -16,7 +16,7 @@ class Cursor:
         acked: the offset up to which the consumer has acknowledged.
     """
 
-    __slots__ = ("acked", "consumer", "deadline", "next", "reading", "told")
+    __slots__ = ("acked", "consumer", "deadline", "missed", "next", "reading", "told")
 
     def __init__(self, next: int, consumer: str | None = None, acked: int = 0) -> None:  # noqa: A002 - what it is
         self.next = next
@@ -26,6 +26,8 @@ class Cursor:
         """When what is out is sent again, unless it is acknowledged."""
         self.reading = False
         """Whether the store was asked for what comes next."""
+        self.missed = 0
+        """Publications that are lost before the next one, and of which it is still to be told."""
         self.told = next - 1 if consumer is None else acked - 1
         """The offset up to which it was told where the log has lost something, or need not be."""
 

@@ -119,14 +119,10 @@ class Feeding:
             return
         if cursor.next > last:
             # What comes next, under offsets that it knows already, is something else.
-            missed = before - cursor.next + 1
-            if missed > 0:
-                self._tell_gap(session, topic, missed)
+            cursor.missed += max(0, before - cursor.next + 1)
             cursor.next = last + 1
             cursor.told = max(cursor.told, last)
         cursor.acked = min(cursor.acked, last)
-        if cursor.consumer is None and log is None:
-            self._met_head(session, topic, cursor)
         if not cursor.out:
             cursor.deadline = None
         self._consuming.arm(session)
@@ -147,8 +143,16 @@ class Feeding:
     def _feed_topic(
         self, session: Session, topic: str, cursor: Cursor, piece: int, now: float
     ) -> None:
+        if cursor.reading:
+            return
+        if cursor.missed:
+            self._tell_gap(session, topic, cursor.missed)
+            cursor.missed = 0
         log = self._logs.find(topic)
-        if log is None or cursor.reading or self._window_is_full(cursor):
+        if log is None:
+            self._met_head(session, topic, cursor)
+            return
+        if self._window_is_full(cursor):
             return
         self._trimming.read(topic, log, now)
         if cursor.next < log.first:

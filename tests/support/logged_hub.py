@@ -109,14 +109,20 @@ class Follower:
 
     Args:
         check: called with each publication, for whatever else must hold.
+        end_of: says where a log in memory ended that began anew, which its new epoch tells.
     """
 
-    def __init__(self, check: Callable[[Message], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        check: Callable[[Message], None] = lambda _: None,
+        end_of: Callable[[str, str], int] = lambda _topic, _epoch: 0,
+    ) -> None:
         self.at: dict[str, Position | None] = {}
         """By topic, the position of what was got last; None where it is not known."""
         self.got: dict[str, list[Any]] = {}
         self.gaps: list[Message] = []
         self._check = check
+        self._end_of = end_of
 
     def begin(self, positions: dict[str, Message], since: dict[str, Position]) -> None:
         """A subscription was granted."""
@@ -139,8 +145,10 @@ class Follower:
     def _go_on(self, message: Message) -> None:
         topic, offset, epoch = message["topic"], message["offset"], message["epoch"]
         at = self.at.get(topic)
-        if at is not None:
-            assert offset == at[0] + 1, (at, message)
+        if at is not None and offset != at[0] + 1:
+            assert offset == 1, (at, message)
+            assert at[1] != epoch, (at, message)
+            assert at[0] == self._end_of(topic, at[1]), (at, message)
         self.at[topic] = (offset, epoch)
         self.got.setdefault(topic, []).append(message["message"])
         self._check(message)

@@ -206,6 +206,26 @@ def test_a_log_that_is_forgotten(state: str) -> None:
         assert numbers(ann, "all.a") == [3]
 
 
+def test_logs_that_are_forgotten_again_and_again() -> None:
+    """What a session misses of them is told at once when it reads; until then nothing of it waits."""
+    hub = logged_hub(max_logs=1)
+    ann = hub.user("ann")
+    position(ann, "all.a")
+    ann.stall()
+    for _ in range(200):
+        fill(hub, "all.a", 3)
+        fill(hub, "all.b", 1)
+        assert ann.session.outbox.size <= 2000
+    fill(hub, "all.a", 2)
+    ann.read_on()
+    found = [one for one in ann.take() if one["topic"] == "all.a"]
+    gaps = [one["missed"] for one in found if one["type"] == "gap"]
+    got = [one["offset"] for one in found if one["type"] == "notification"]
+    assert len(gaps) == 1
+    assert len(got) + gaps[0] == 3 * 200 + 2
+    assert got[-2:] == [1, 2]
+
+
 # Several subscriptions that match.
 
 

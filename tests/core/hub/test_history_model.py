@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -20,7 +20,8 @@ from hubbub.core.effects import Read
 from hubbub.core.records import KEY_SECONDS
 from hubbub.core.rules import Rule
 from support.hub_pair import Message, Peer, config, tokens
-from support.logged_hub import Follower, LoggedHub, Position
+from support.logged_hub import LoggedHub, Position
+from support.logged_visitors import Consumer, Reader, Visitor
 
 RULES = (
     Rule(pattern="d.*", history=10_000, durable=True),
@@ -33,18 +34,16 @@ LARGEST = 700
 WINDOW = 4
 ACK_TIMEOUT = 30.0
 
-CONFIG = config(
-    rules=RULES,
-    auth=tokens("carol", "paul"),
-    outbox_size=OUTBOX,
-    durable_memory=4,
-    max_unacknowledged=WINDOW,
-    ack_timeout=ACK_TIMEOUT,
-    max_pending_publishes=5,
-    request_burst=10**6,
-    request_rate=1e6,
-    error_burst=10**6,
-)
+LIMITS: dict[str, Any] = {
+    "outbox_size": OUTBOX,
+    "durable_memory": 4,
+    "max_unacknowledged": WINDOW,
+    "ack_timeout": ACK_TIMEOUT,
+    "max_pending_publishes": 5,
+    "request_burst": 10**6,
+    "request_rate": 1e6,
+    "error_burst": 10**6,
+}
 
 topics = st.sampled_from(TOPICS)
 numbers = st.integers(0, 2)
@@ -52,167 +51,16 @@ sizes = st.sampled_from([10, 10, 100, LARGEST])
 names = st.sampled_from(["x", "y"])
 
 
-class Visitor:
-    """Somebody who may be there or not."""
-
-    def __init__(self, machine: NothingIsLost) -> None:
-        self.machine = machine
-        self.peer: Peer | None = None
-
-    def connect(self) -> None:
-        """Come, or come back."""
-        raise NotImplementedError
-
-    def take(self) -> None:
-        """Take what came. Who does not read for long is closed, since no pong comes."""
-        if self.peer is not None:
-            self.receive(self.peer.take())
-            if self.peer.ended:
-                self.peer = None
-
-    def receive(self, messages: list[Message]) -> None:
-        """These came."""
-        raise NotImplementedError
-
-    def cut(self) -> None:
-        """Lose the connection."""
-        self.take()
-        if self.peer is not None:
-            self.peer.cut_off()
-            self.peer = None
-
-    def stall(self) -> None:
-        """Read nothing for a while."""
-        self.take()
-        if self.peer is not None:
-            self.peer.stall()
-
-
-class Reader(Visitor):
-    """A subscriber that goes on where it was: to two topics by name, and by a pattern to the others."""
-
-    def __init__(self, machine: NothingIsLost, number: int) -> None:
-        super().__init__(machine)
-        self.number = number
-        self.follower = Follower(machine.sees)
-        # One reads all by name, one one half by a pattern, one everything by a pattern alone.
-        topics: tuple[tuple[str, ...], ...] = (TOPICS, ("d.a", "m.a"), ())
-        patterns: tuple[tuple[str, ...], ...] = ((), ("*.b", "b.*"), (">",))
-        self.topics, self.patterns = topics[number], patterns[number]
-
-    def connect(self) -> None:
-        """Come, or come back, and go on."""
-        self.cut()
-        for topic in TOPICS:
-            if topic not in self.topics:
-                self.follower.at.pop(topic, None)  # a pattern goes on wherever the topic is then
-        self.peer = self.machine.hub.user("carol")
-        if self.topics:
-            self.follower.subscribe(self.peer, *self.topics)
-        if self.patterns:
-            self.follower.subscribe(self.peer, *self.patterns)
-
-    def receive(self, messages: list[Message]) -> None:
-        """These came."""
-        self.follower.take(messages)
-
-    def read_on(self) -> None:
-        """Read what waited while it did not read."""
-        if self.peer is not None and not self.peer.reads:
-            self.peer.read_on()
-            self.take()
-
-    def subscribe_again(self, topic: str, last: int | None) -> None:
-        """Ask for a topic that is subscribed to already, by name or by a pattern."""
-        peer = self.peer
-        if peer is None or not peer.reads:
-            return
-        self.take()
-        fields = {} if last is None else {"last": last}
-        answer = peer.ask(action="subscribe", topics=[topic], **fields)
-        begin = answer["positions"][topic]
-        at = self.follower.at.get(topic)
-        # What it was sent may come again, where it asks for that. Nothing else does, and nothing is skipped.
-        if at is not None:
-            assert begin["offset"] <= at[0]
-            assert begin["offset"] == at[0] or (last is not None and topic not in self.topics)
-        self.follower.at[topic] = (begin["offset"], begin["epoch"])
-        self.topics += (topic,) * (topic not in self.topics)
-        self.take()
-
-
-class Consumer(Visitor):
-    """A consumer of one topic: it acknowledges, now and then, what it has handled."""
-
-    topic = "d.a"
-
-    def __init__(self, machine: NothingIsLost, name: str) -> None:
-        super().__init__(machine)
-        self.name = name
-        self.handled: dict[int, Any] = {}
-        """What it has got at least once, by offset."""
-        self.sent: set[int] = set()
-        """Offsets that this process of the hub has sent to this name."""
-        self.next = 0
-        self.acked = 0
-        """The last acknowledgement on any connection."""
-
-    def connect(self) -> None:
-        """Come with another connection, which takes over."""
-        older, self.peer = self.peer, None
-        if older is not None:
-            self.receive(older.take())
-        peer = self.machine.hub.user("carol")
-        answer = peer.ask(action="subscribe", topics=[self.topic], ack=True, name=self.name)
-        begin = answer["positions"][self.topic]["offset"]
-        assert begin <= self.acked or not self.acked
-        self.acked = begin
-        self.next = begin + 1
-        if older is not None and older.reads:
-            told = [one for one in older.take() if one["type"] == "unsubscribed"]
-            assert [one["reason"] for one in told] == ["replaced"]
-        if older is not None:
-            older.cut_off()
-        self.peer = peer
-        self.take()
-
-    def receive(self, messages: list[Message]) -> None:
-        """Handle what came."""
-        for message in messages:
-            assert message["type"] in ("notification", "unsubscribed"), message
-            if message["type"] == "notification":
-                self.machine.sees(message)
-                self._handle(message)
-
-    def _handle(self, message: Message) -> None:
-        offset = message["offset"]
-        again = message.get("redelivered", False)
-        if offset != self.next:
-            assert again
-            assert offset == self.acked + 1, (self.next, message)
-        assert again or offset not in self.sent, message
-        assert offset - self.acked <= WINDOW
-        self.sent.add(offset)
-        self.next = offset + 1
-        if offset not in self.handled:
-            assert not self.handled or offset == max(self.handled) + 1
-            self.handled[offset] = message["message"]
-
-    def acknowledge(self, count: int) -> None:
-        """Acknowledge some of what was handled on this connection."""
-        self.take()
-        if self.peer is not None and self.next > self.acked + 1:
-            self.acked = min(self.acked + count, self.next - 1)
-            self.peer.send(action="ack", topic=self.topic, offset=self.acked, id="ack")
-            self.take()
-
-
 class NothingIsLost(RuleBasedStateMachine):
     """A hub with a store, three readers, two consumers, and one publisher that repeats what failed."""
 
+    limits: ClassVar[dict[str, Any]] = {}
+    """More of them."""
+
     def __init__(self) -> None:
         super().__init__()
-        self.hub = LoggedHub(CONFIG)
+        limits = LIMITS | self.limits
+        self.hub = LoggedHub(config(rules=RULES, auth=tokens("carol", "paul"), **limits))
         self.names: dict[tuple[str, int, str], Any] = {}
         """What was ever got under a topic and a position."""
         self.places: dict[str, Position] = {}
@@ -223,8 +71,13 @@ class NothingIsLost(RuleBasedStateMachine):
         self.publisher: Peer | None = None
         self.asked: list[str] = []
         self.count = 0
-        self.readers = [Reader(self, number) for number in range(3)]
-        self.consumers = {name: Consumer(self, name) for name in ("x", "y")}
+        # One reads all by name, one one half by a pattern, one everything by a pattern alone.
+        self.readers = [
+            Reader(self, TOPICS),
+            Reader(self, ("d.a", "m.a"), ("*.b", "b.*")),
+            Reader(self, (), (">",)),
+        ]
+        self.consumers = {name: Consumer(self, name, WINDOW) for name in ("x", "y")}
         self.visitors: list[Visitor] = [*self.readers, *self.consumers.values()]
 
     # What must hold of all that is seen.
@@ -236,6 +89,10 @@ class NothingIsLost(RuleBasedStateMachine):
         assert self.names.setdefault((topic, offset, epoch), said) == said
         if topic.startswith("d."):
             self.is_stored(topic, said.partition(":")[0], (offset, epoch))
+
+    def end_of(self, topic: str, epoch: str) -> int:
+        """Where a log in memory has ended."""
+        return max((at for name, at, of in self.names if (name, of) == (topic, epoch)), default=0)
 
     def is_stored(self, topic: str, key: str, place: Position) -> None:
         assert self.places.setdefault(key, place) == place
@@ -254,7 +111,9 @@ class NothingIsLost(RuleBasedStateMachine):
                 assert answer["code"] == "unavailable"
                 continue
             topic, place = answer["topic"], (answer["offset"], answer["epoch"])
-            self.unanswered.pop(key, None)
+            if key in self.unanswered:
+                said = self.unanswered.pop(key)[1]
+                assert self.names.setdefault((topic, *place), said) == said
             if topic.startswith("d."):
                 self.is_stored(topic, key, place)
 
@@ -418,7 +277,8 @@ class NothingIsLost(RuleBasedStateMachine):
         for reader in self.readers:
             for topic, at in reader.follower.at.items():
                 log = logs[topic]
-                assert at is None or at[0] == (0 if log is None else log.last), (topic, at)
+                if at is not None and log is not None and log.last:
+                    assert at == (log.last, log.epoch_of(log.last)), topic
             assert not [gap for gap in reader.follower.gaps if gap["topic"].startswith("d.")]
         log = logs["d.a"]
         for consumer in self.consumers.values():
@@ -431,11 +291,18 @@ class NothingIsLost(RuleBasedStateMachine):
             assert all(cursor.consumer for cursor in (session.behind or {}).values())
 
 
+class LittleRoom(NothingIsLost):
+    """The same where there is room for one log in memory, and for few publications."""
+
+    limits: ClassVar[dict[str, Any]] = {"max_logs": 3, "total_history_size": 4000}
+
+
 @pytest.mark.slow
-def test_nothing_is_lost() -> None:
+@pytest.mark.parametrize("machine", [NothingIsLost, LittleRoom])
+def test_nothing_is_lost(machine: type[NothingIsLost]) -> None:
     """Readers get each publication once, in order, or are told; consumers at least once; none is doubled."""
     run_state_machine_as_test(
-        NothingIsLost,
+        machine,
         settings=settings(
             max_examples=50,
             stateful_step_count=50,
