@@ -132,7 +132,7 @@ class Feeding:
 
     def feed(self, session: Session, now: float) -> None:
         """Give a session whose outbox has room the next piece of each topic that it is behind on."""
-        limit = self._publishing.room(session)
+        limit = self._publishing.room()
         for topic, cursor in tuple((session.behind or {}).items()):
             if session.outbox.size > limit // 4:
                 session.hungry = True
@@ -209,7 +209,7 @@ class Feeding:
         cursor.next = publications[-1].offset + 1
         if cursor.next > log.last and torn is None:
             self._met_head(session, topic, cursor)
-        elif session.outbox.size <= self._publishing.room(session) // 4:
+        elif session.outbox.size <= self._publishing.room() // 4:
             session.arm(Moment.FEED, now)
         else:
             session.hungry = True
@@ -235,7 +235,7 @@ class Feeding:
                 self._appending.suspect(at)
                 session.arm(Moment.FEED, at + _RETRY)
                 return
-            if session.outbox.size > self._publishing.room(session) // 4:
+            if session.outbox.size > self._publishing.room() // 4:
                 session.hungry = True  # others have filled it meanwhile
                 return
             # The store may have more by now than was answered.

@@ -199,17 +199,20 @@ class Publishing:
             session.hungry = True
             session.mark()
 
-    def room(self, session: Session) -> int:
-        """How much the outbox of a session may hold now."""
-        return self._share() if session.stalled else self._limits.outbox_size
+    def room(self) -> int:
+        """How much an outbox may hold now with what is read from history, which can wait."""
+        return self._share_of(self._account.waiting)
 
     def _share(self) -> int:
         """How much an outbox may hold now whose socket does not take it.
 
         All others may hold what a burst brings: it leaves at the end of the turn.
         """
+        return self._share_of(self._account.stalled)
+
+    def _share_of(self, waiting: int) -> int:
         limits = self._limits
-        if self._account.stalled > limits.total_outbox_size:
+        if waiting > limits.total_outbox_size:
             # Some outbox holds more than its share, or the sum would be within the limit.
             share = limits.total_outbox_size // max(1, len(self._registry.admitted))
             return min(limits.outbox_size, share)  # sessions that leave have outboxes too

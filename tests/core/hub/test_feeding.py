@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hubbub.core.hub_events import Slow
 from hubbub.core.outbox import ENTRY
 from hubbub.core.rules import Rule
-from support.histories import fill, numbers, position, resume
+from support.histories import fill, numbers, position, resume, since
 from support.hub_pair import config, tokens
 from support.logged_hub import LoggedHub
 
@@ -51,8 +51,7 @@ def test_a_resume_of_any_length(topic: str, count: int, size: int, room: int, mo
     session = ann.session
     log = hub.hub._logs.find(topic)
     assert log is not None
-    since = {topic: {"offset": 0, "epoch": log.epoch}}
-    ann.send(action="subscribe", topics=[topic], since=since)
+    ann.send(action="subscribe", topics=[topic], since=since(topic, 0, log.epoch))
     largest = size + 200 + ENTRY
     for _ in range(2 * (count + more) + 20):
         assert session.outbox.size <= 2000 + largest
@@ -67,6 +66,33 @@ def test_a_resume_of_any_length(topic: str, count: int, size: int, room: int, mo
     assert log is not None
     assert numbers(ann, topic) == list(range(1, log.last + 1))
     assert session.behind is None
+    assert hub.hub.outbox_bytes == 0
+
+
+@BOTH
+def test_many_that_resume_and_do_not_read(topic: str) -> None:
+    """All together hold little more than they may; who reads gets everything all the same."""
+    total, count = 20_000, 40
+    hub = logged_hub(total_outbox_size=total)
+    fill(hub, topic, 100)
+    log = hub.hub._logs.find(topic)
+    assert log is not None
+    asked = {"topics": [topic], "since": since(topic, 0, log.epoch)}
+    peers = [hub.user("ann") for _ in range(count)]
+    for peer in peers:
+        peer.stall()
+        peer.send(action="subscribe", **asked)
+    one = 300 + ENTRY
+    assert total // 2 < hub.hub.outbox_bytes < total + count * one
+    bob = hub.user("bob")
+    bob.send(action="subscribe", **asked)
+    assert numbers(bob, topic) == list(range(1, 101))
+    fill(hub, topic, 1)
+    assert hub.hub.outbox_bytes < total + count * one
+    for peer in peers:
+        peer.read_on()
+        assert numbers(peer, topic) == list(range(1, 102))
+    assert numbers(bob, topic) == [101]
     assert hub.hub.outbox_bytes == 0
 
 
@@ -276,8 +302,7 @@ def test_a_repeated_subscription(topic: str, queued: int) -> None:
     ann.stall()
     fill(hub, topic, queued)
     ann.send(action="subscribe", topics=[topic], last=1, id=1)
-    since = {topic: {"offset": 1, "epoch": epoch}}
-    ann.send(action="subscribe", topics=[topic], since=since, id=2)
+    ann.send(action="subscribe", topics=[topic], since=since(topic, 1, epoch), id=2)
     ann.send(action="subscribe", topics=[topic], id=3)
     ann.read_on()
     assert ann.answer(1)["positions"][topic]["offset"] == 2
@@ -294,8 +319,7 @@ def test_since_that_cannot_be_recovered_drops_what_waits(topic: str) -> None:
     position(ann, topic)
     ann.stall()
     fill(hub, topic, 60)
-    since = {topic: {"offset": 3, "epoch": "unknown"}}
-    ann.send(action="subscribe", topics=[topic], since=since, id=1)
+    ann.send(action="subscribe", topics=[topic], since=since(topic, 3, "unknown"), id=1)
     ann.read_on()
     answer = ann.answer(1)["positions"][topic]
     assert (answer["offset"], answer["recovered"]) == (60, False)
