@@ -122,7 +122,7 @@ class Storm:
         if not client.is_open:
             able = [one for one in self._people if one.is_open]
             if not able or self._may_connect(client):
-                self._rest[client] = self.hub.now + random.uniform(0.5, 8.0)
+                self._rest[client] = self.hub.now + random.uniform(2.0, 14.0)
                 self._connect(client)
                 return
             client = random.choice(able)
