@@ -52,7 +52,7 @@ class Account:
         """Something is wrong."""
         setattr(self, kind, getattr(self, kind) + 1)
         if len(self.faults) < _SHOWN:
-            self.faults.append(f"{kind}: {text}")
+            self.faults.append(f"{kind}: {text[:200]}")
 
     @property
     def wrong(self) -> int:

@@ -76,7 +76,9 @@ async def kill(
     return account
 
 
-async def drop(folder: Path, transport: str, *, clients: int, messages: int, seed: int) -> Account:
+async def drop(
+    folder: Path, transport: str, *, clients: int, messages: int, seed: int, stays: float = 2.0
+) -> Account:
     """Let clients drop their connections, and resume, while much is published.
 
     Args:
@@ -84,6 +86,7 @@ async def drop(folder: Path, transport: str, *, clients: int, messages: int, see
         transport: which event loop it runs on.
         clients: how many subscribe.
         messages: how many are published.
+        stays: seconds for which a client stays, on average.
         seed: of all that is random here.
     """
     rng = random.Random(seed)
@@ -98,7 +101,7 @@ async def drop(folder: Path, transport: str, *, clients: int, messages: int, see
         for at, user in enumerate(publishers)
     ]
     reading = [
-        Subscriber(world, "reader", rng.sample(topics, rng.choice((1, 1, 2))), stays=2.0)
+        Subscriber(world, "reader", rng.sample(topics, rng.choice((1, 1, 2))), stays=stays)
         for _ in range(clients)
     ]
     began = time.monotonic()

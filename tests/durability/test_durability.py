@@ -38,7 +38,7 @@ def test_kills(transport: str, tmp_path: Path) -> None:
 @on_both
 def test_drops(transport: str, tmp_path: Path) -> None:
     """Clients that come and go get everything once, in order."""
-    account = asyncio.run(drop(tmp_path, transport, clients=60, messages=2000, seed=1))
+    account = asyncio.run(drop(tmp_path, transport, clients=60, messages=2000, stays=0.3, seed=1))
     assert account.faults == []
     assert account.wrong == 0
     assert account.published == 2000
