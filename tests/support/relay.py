@@ -54,17 +54,18 @@ class Relay:
     async def handle(self, client: ByteStream) -> None:
         """One connection."""
         self.accepted += 1
-        if self.broken:
-            await anyio.aclose_forcefully(client)
-            return
-        try:
+        async with client:  # whatever comes, such as a cancellation while it connects
+            if not self.broken:
+                with suppress(OSError):
+                    await self._connect(client)
+
+    async def _connect(self, client: ByteStream) -> None:
+        # A connection that is cancelled halfway is closed by nobody.
+        with anyio.CancelScope(shield=True):
             server = await anyio.connect_tcp(*self.where)
-        except OSError:
-            await anyio.aclose_forcefully(client)
-            return
         self._clients.add(client)
         self._servers.add(server)
-        async with client, server, anyio.create_task_group() as tasks:
+        async with server, anyio.create_task_group() as tasks:
             tasks.start_soon(self._pass, server, client)
             await self._pass(client, server)
             if client in self._clients:  # it left by itself
