@@ -81,13 +81,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
                 raise ValueError(f"{name}={value!r}: must be a whole number of at least 1")
         if self.announce and not self.presence:
             raise ValueError("announce: only a topic with presence = true can announce")
-        seconds: object = self.history_seconds
-        if seconds is not None and (
-            not isinstance(seconds, (int, float))
-            or isinstance(seconds, bool)
-            or not 0 < seconds < inf
-        ):
-            raise ValueError(f"history_seconds={seconds!r}: must be a number above 0")
+        if self.history_seconds is not None and not _is_duration(self.history_seconds):
+            raise ValueError(f"history_seconds={self.history_seconds!r}: must be a number above 0")
         if not self.logged:
             for name in ("durable", "history_seconds"):
                 if getattr(self, name):
@@ -125,3 +120,7 @@ class Rules:
         """The rule of a topic."""
         index = self._patterns.first(topic)
         return self._plain if index is None else self._rules[index]
+
+
+def _is_duration(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 < value < inf

@@ -60,9 +60,7 @@ class Relay:
                     await self._connect(client)
 
     async def _connect(self, client: ByteStream) -> None:
-        # A connection that is cancelled halfway is closed by nobody.
-        with anyio.CancelScope(shield=True):
-            server = await anyio.connect_tcp(*self.where)
+        server = await self._reach()
         self._clients.add(client)
         self._servers.add(server)
         async with server, anyio.create_task_group() as tasks:
@@ -72,6 +70,13 @@ class Relay:
                 tasks.cancel_scope.cancel()
         self._clients.discard(client)
         self._servers.discard(server)
+
+    async def _reach(self) -> ByteStream:
+        # A connection that is cancelled halfway is closed by nobody.
+        shield = anyio.CancelScope(shield=True)
+        with shield:
+            return await anyio.connect_tcp(*self.where)
+        raise AssertionError("what is shielded was cancelled")
 
     async def _pass(self, source: ByteStream, sink: ByteStream) -> None:
         lost = anyio.ClosedResourceError, anyio.BrokenResourceError

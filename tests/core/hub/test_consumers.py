@@ -7,6 +7,7 @@ import pytest
 from hubbub.core.effects import Read
 from support.consuming import TIMEOUT, ack, again, consumer, first_time, logged_hub, received
 from support.histories import fill, numbers, position, since
+from support.hub_pair import Message
 from support.logged_hub import answer_from
 
 BOTH = pytest.mark.parametrize("topic", ["all.a", "stored.a"])
@@ -21,12 +22,13 @@ def test_where_a_new_consumer_begins(topic: str) -> None:
     hub = logged_hub()
     fill(hub, topic, 5)
     epoch = position(hub.user("bob"), topic)["epoch"]
-    for name, fields, begin in (
+    asked: list[tuple[str, Message, int]] = [
         ("head", {}, 5),
         ("last", {"last": 2}, 3),
         ("since", {"since": since(topic, 1, epoch)}, 1),
         ("lost", {"since": since(topic, 1, "unknown")}, 5),
-    ):
+    ]
+    for name, fields, begin in asked:
         ann, at = consumer(hub, topic, name, **fields)
         assert at == begin
         expected = list(range(begin + 1, 6))
@@ -45,7 +47,8 @@ def test_what_was_acknowledged_counts_more_than_since(topic: str) -> None:
     ann, _ = consumer(hub, topic, last=5)
     epoch = ann.take()[0]["epoch"]
     assert ack(ann, topic, 3) is None
-    for fields in ({}, {"last": 5}, {"since": since(topic, 1, epoch)}):
+    asked: list[Message] = [{}, {"last": 5}, {"since": since(topic, 1, epoch)}]
+    for fields in asked:
         ann, at = consumer(hub, topic, **fields)
         assert at == 3
         assert received(ann, topic) == again(4, 5)
