@@ -85,7 +85,7 @@ class ErrorCode(StrEnum):
     TOO_DEEP = "too_deep"
     """Lists and objects stand in each other more than 32 deep."""
     TOO_LARGE = "too_large"
-    """A name, a token, a key or a list of topics is over its limit."""
+    """A name, a key or a list of topics is over its limit."""
     UNSUPPORTED = "unsupported"
     """The message was binary."""
     UNAUTHENTICATED = "unauthenticated"
@@ -145,7 +145,7 @@ class Authenticate(msgspec.Struct, frozen=True, omit_defaults=True):
     """`{"token":"…"}`: say who is there."""
 
     token: str
-    """What the server's authenticator knows, at most `max_token` characters."""
+    """What the server's authenticator knows. One of more than `max_token` characters is a wrong one."""
     id: RequestId = None
     """Comes back with the answer."""
 

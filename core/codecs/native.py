@@ -178,7 +178,8 @@ def decode(text: str, limits: HubLimits) -> Request:
     Args:
         text: one text message. How long it may be was checked where it was assembled; all that is done
             here takes time in proportion to its length.
-        limits: `max_token`, `max_name` and `max_topics_per_request` are checked here.
+        limits: `max_name` and `max_topics_per_request` are checked here. A token that is too long is a
+            wrong one, wherever it came, and so not this function's business.
     """
     data = _plain(text, MAX_NESTING)
     if isinstance(data, Malformed):
@@ -229,9 +230,6 @@ def _checked(request: Request, limits: HubLimits) -> Request:
                 return _too_large(request, "name", f"{limits.max_name} characters")
             if not _is_portable(data):
                 return _beyond_64_bits(request, "data")
-        case Authenticate(token=token) | Refresh(token=token):
-            if len(token) > limits.max_token:
-                return _too_large(request, "token", f"{limits.max_token} characters")
         case ChooseName(name=name):
             if len(name) > limits.max_name:
                 return _too_large(request, "name", f"{limits.max_name} characters")
@@ -358,7 +356,7 @@ def decode_answer(text: str) -> Answer | Push | Unknown | Malformed:
     return found
 
 
-_ANY_SIZE: Final = HubLimits(max_token=2**62, max_name=2**62, max_topics_per_request=2**62)
+_ANY_SIZE: Final = HubLimits(max_name=2**62, max_topics_per_request=2**62)
 
 
 # Both.

@@ -25,7 +25,7 @@ from support.mutations import mutate
 
 from .life import Violation
 
-_LIMITS = (HubLimits(), HubLimits(max_token=3, max_name=3, max_topics_per_request=2))
+_LIMITS = (HubLimits(), HubLimits(max_name=3, max_topics_per_request=2))
 
 _SIZE = 6
 """How much longer a value may become when it is written again: `1e15` has 18 characters then."""

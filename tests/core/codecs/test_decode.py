@@ -21,7 +21,7 @@ from hubbub.core.messages import (
     Unsubscribe,
 )
 
-LIMITS = HubLimits(max_token=10, max_name=5, max_topics_per_request=3)
+LIMITS = HubLimits(max_name=5, max_topics_per_request=3)
 
 BAD_JSON, BAD_REQUEST = ErrorCode.BAD_JSON, ErrorCode.BAD_REQUEST
 
@@ -178,8 +178,6 @@ MALFORMED: list[tuple[str, ErrorCode, str | None, int | str | None, str]] = [
         "more than 64 bits",
     ),
     # Too large.
-    ('{"token":"12345678901"}', ErrorCode.TOO_LARGE, "token", None, "more than 10 characters"),
-    ('{"action":"refresh","token":"12345678901","id":1}', ErrorCode.TOO_LARGE, "token", 1, "10"),
     ('{"name":"123456"}', ErrorCode.TOO_LARGE, "name", None, "more than 5 characters"),
     ('{"action":"call","name":"123456"}', ErrorCode.TOO_LARGE, "name", None, "more than 5"),
     (

@@ -19,7 +19,7 @@ from hubbub.core.hub_limits import HubLimits
 from hubbub.core.messages import Call, ErrorAnswer, ErrorCode, Malformed, Publish, Request, Unknown
 from support.messages import answers, json_values, pushes, requests
 
-LIMITS = HubLimits(max_token=20, max_name=10, max_topics_per_request=3)
+LIMITS = HubLimits(max_name=10, max_topics_per_request=3)
 
 NAMES = sorted({field.name for fields in native._FIELDS.values() for field in fields})
 ACTIONS = sorted(native._ACTIONS)

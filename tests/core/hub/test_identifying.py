@@ -46,13 +46,13 @@ def closing(peer: Peer) -> tuple[int, str] | None:
     return peer.closed.received.code, peer.closed.received.reason
 
 
-@pytest.mark.parametrize("token", ["t-alice", "t-nobody", "t-over"])
+@pytest.mark.parametrize("token", ["t-alice", "t-nobody", "t-over", "t" * 101])
 def test_the_ways_of_showing_a_token_give_the_same_bytes(token: str) -> None:
-    """Right, wrong or expired: the socket is accepted, and the outcome is the same."""
+    """Right, wrong, expired or too long: the socket is accepted, and the outcome is the same."""
     over = everything("over", until=WALL - 1)
     outcomes = []
     for way in WAYS:
-        pair = HubPair(config(auth=tokens("alice", over), anonymous=False))
+        pair = HubPair(config(auth=tokens("alice", over), anonymous=False, max_token=100))
         peer, got = come(pair, token, way)
         outcomes.append((got, peer.take(), closing(peer)))
         assert (peer.session.state is SessionState.OPEN) == (token == "t-alice")
@@ -65,6 +65,19 @@ def test_the_ways_of_showing_a_token_give_the_same_bytes(token: str) -> None:
         assert messages == [{"type": "auth", "status": "error", "message": "Invalid token"}]
         assert close == (1008, "Authentication failed")
     assert got.startswith(b"\x81")
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_nobody_is_asked_about_a_token_that_is_too_long(way: str) -> None:
+    """Whoever decides about tokens gets none beyond `max_token`; one of just that length it gets."""
+    pair = HubPair(config(auth=External(), anonymous=False, max_token=10))
+    come(pair, "x" * 11, way)
+    assert pair.effects == []
+    assert AuthFailed(1, "192.0.2.1", "a token too long") in pair.take_events()
+    come(pair, "x" * 10, way)
+    (effect,) = pair.effects
+    assert isinstance(effect, Authenticate)
+    assert effect.token == "x" * 10
 
 
 @pytest.mark.parametrize("way", WAYS)
