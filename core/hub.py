@@ -187,7 +187,9 @@ class Hub:
             self._replies,
             self._admission,
             rules,
-            PublishRequests(self._asking, self._replies, rules, self._placing, self._publishing),
+            PublishRequests(
+                limits, self._asking, self._replies, rules, self._placing, self._publishing
+            ),
             SubscribeRequests(
                 limits,
                 self._asking,

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from . import messages
 from .asking import Asking
 from .codecs import native
-from .effects import Done, HookKind, Outcome
+from .effects import Done, Failed, HookKind, Outcome
+from .hub_limits import HubLimits
 from .messages import ErrorCode, Published
 from .placing import Placing
 from .publishing import Publishing
@@ -24,6 +25,7 @@ class PublishRequests:
     """Handles `publish`.
 
     Args:
+        limits: of the hub.
         asking: how hooks are asked.
         replies: how answers are given.
         rules: the options of topics.
@@ -33,12 +35,14 @@ class PublishRequests:
 
     def __init__(
         self,
+        limits: HubLimits,
         asking: Asking,
         replies: Replies,
         rules: Rules,
         placing: Placing,
         publishing: Publishing,
     ) -> None:
+        self._limits = limits
         self._asking = asking
         self._replies = replies
         self._rules = rules
@@ -76,12 +80,34 @@ class PublishRequests:
             if fault is not None:
                 self._replies.refuse(session, request.id, *fault, at, field="topic")
                 return
-            message = request.message if outcome.value is UNSET else outcome.value
+            message = request.message
+            if outcome.value is not UNSET:
+                message = outcome.value
+                too_large = self._too_large(topic, message)
+                if too_large is not None:
+                    self._asking.hook_failed(session, HookKind.PUBLISH, too_large)
+                    self._replies.denied(session, request.id, Failed(too_large), at)
+                    return
             self._place(session, request, topic, message, at)
 
         self._asking.run_hook(
             session, HookKind.PUBLISH, hook, answered, now, topic=topic, message=request.message
         )
+
+    def _too_large(self, topic: str, message: Any) -> str | None:
+        """Why a hook's message may not be sent: what is wrong with it, and what to do."""
+        bounds = (
+            (self._rules.of(topic).max_message, "max_message of the topic's rule"),
+            (self._limits.max_size, "max_size"),
+        )
+        size = len(native.encode_value(message))
+        for limit, name in bounds:
+            if limit is not None and size > limit:
+                return (
+                    f"it gave a message of {size} bytes, more than {name}, {limit}: "
+                    "return a shorter one, or raise the limit"
+                )
+        return None
 
     def _may_publish(self, session: Session, topic: str) -> tuple[ErrorCode, str] | None:
         """Why it may not, as an error's code and text."""

@@ -157,7 +157,8 @@ class Hooks:
     def on_publish(self, *given: Any) -> Any:
         """Ask before a message is published on a topic that the pattern matches.
 
-        What the function returns, unless it is None, is published instead of the message.
+        What the function returns, unless it is None, is published instead of the message. It must fit
+        `max_message` of the topic's rule and `max_size`.
 
         Raises:
             ValueError: no pattern, or an earlier hook's covers it.

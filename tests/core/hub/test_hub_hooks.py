@@ -10,6 +10,7 @@ from hubbub.core import LocalProtocolError
 from hubbub.core.effects import Denied, Done, Failed, HookKind, Outcome, RunHook, Who
 from hubbub.core.hub import Hub
 from hubbub.core.hub_events import RequestFailed
+from hubbub.core.rules import Rule
 from hubbub.core.session_states import SessionState
 from support.hub_pair import HubPair, Peer, config, everything, tokens
 
@@ -61,6 +62,36 @@ def test_a_hook_may_change_the_message(changed: Any) -> None:
     pair.complete(Done(changed))
     assert alice.answer(1)["recipients"] == 1
     assert alice.messages() == [changed]
+
+
+@pytest.mark.parametrize(
+    ("changed", "limit"),
+    [("x" * 39, "max_message of the topic's rule, 40"), ("x" * 99, "max_size, 100")],
+)
+def test_a_message_that_a_hook_made_too_large_is_its_mistake(changed: str, limit: str) -> None:
+    """`max_message` and `max_size` hold for what is sent; the publisher did nothing wrong."""
+    topic = "small" if "rule" in limit else "large"
+    pair = HubPair(
+        config(rules=[Rule(pattern="small", max_message=40)], max_size=100),
+        hooks={HookKind.PUBLISH: (">",)},
+    )
+    ann = pair.named("ann")
+    ann.subscribe(topic)
+    pair.take_events()
+    ann.send(action="publish", topic=topic, message=1, id=1)
+    pair.complete(Done(changed))
+    assert ann.answer(1)["code"] == "internal"
+    assert ann.take() == []
+    size = len(changed) + 2
+    told = (
+        f"it gave a message of {size} bytes, more than {limit}: "
+        "return a shorter one, or raise the limit"
+    )
+    assert pair.take_events() == [RequestFailed(1, "on_publish", told)]
+    assert (pair.hub.counters.hook_failures, pair.hub.counters.publications) == (1, 0)
+    ann.send(action="publish", topic=topic, message=1, id=2)
+    pair.complete(Done(changed[1:]))
+    assert ann.answer(2)["type"] == "published"
 
 
 @pytest.mark.parametrize(
