@@ -133,6 +133,10 @@ class Hooks:
     def on_connect(self, *given: Any) -> Any:
         """Ask before a session is let in. `Refuse` ends it with 1008, another exception with 1011.
 
+        Who is allowed is nearly always let in. Not if somebody else came in meanwhile under the name
+        that was chosen, if the user has as many sessions as one may have, or if an operator disconnected
+        the user, or the client left.
+
         Raises:
             ValueError: there is one already.
         """
