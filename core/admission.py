@@ -58,7 +58,7 @@ class Admission:
         self._clock = clock
         self._asking = asking
         self._replies = replies
-        self.revocations = Revocations()
+        self.revocations = Revocations(config.limits)
         """What was taken away from users about whom somebody is asked."""
 
     # The opening request.

@@ -297,7 +297,12 @@ class Hub:
         return self.account.next_event()
 
     def next_timeout(self) -> float | None:
-        """When to call `handle_timeout`, or None. Ask again after every batch of calls."""
+        """When to call `handle_timeout`, or None. Ask again after every batch of calls.
+
+        It may be earlier than anything is due, and is never later: a session whose deadline was put off,
+        as answers to pings do all the time, is looked at when the old moment comes, and not before. That
+        is one call which does nothing, instead of a search through all sessions at each answer.
+        """
         moments = (
             self._deadlines.next(),
             self._pending.next_timeout(),
@@ -429,7 +434,8 @@ class Hub:
         """Take all topics that a pattern matches away from a user's sessions; how many they are.
 
         Subscriptions that reach any of them end, with what waits of them, in this step. It lasts until
-        the authenticator is asked again, by a refresh or a new connection: tell it first.
+        the authenticator is asked again, by a refresh or a new connection: tell it first. A session from
+        which more than `max_revoked` patterns were taken away one by one is closed with 4003.
 
         Raises:
             LocalProtocolError: the pattern is none.
@@ -446,7 +452,11 @@ class Hub:
         sessions = self._registry.of(user)
         for session in sessions:
             assert session.grant is not None
-            session.grant = session.grant.without(pattern)
+            left = self._admission.revocations.take_away(session.grant, pattern)
+            if left is None:
+                session.fail(CloseCode.DISCONNECTED, "more than max_revoked was taken away", now)
+                continue
+            session.grant = left
             self._subscribing.drop_forbidden(session, now)
         return len(sessions) + len(leaving)
 

@@ -9,6 +9,9 @@ from .limits import Limits
 
 __all__ = ["HubLimits"]
 
+_REVOKED: Final = 256
+"""Bytes that one pattern that was taken away costs: at most 128, and its place, rounded up."""
+
 _SUBSCRIPTION: Final = 2048
 """Bytes that one subscription costs: its name, its place in the session and in the table, rounded up."""
 
@@ -40,6 +43,16 @@ class HubLimits(Limits, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     max_subscriptions: int = 128
     """Topics and patterns of one session. 128 as in Centrifugo."""
+
+    max_revoked: int = 128
+    """Patterns that `revoke` took away from one session and that are remembered with its grant, as many
+    as it may subscribe to. What a later one contains does not count. One more is closed with 4003, as
+    `disconnect` does."""
+
+    max_revocations: int = 10_000
+    """Revocations and disconnections that are remembered for answers about who a peer is that are on
+    their way. Beyond it the oldest goes, and who waits for an answer since before it is closed with
+    4003."""
 
     max_topics_per_request: int = 128
     """Topics that one request names."""
@@ -133,7 +146,7 @@ class HubLimits(Limits, frozen=True, kw_only=True, forbid_unknown_fields=True):
         """An upper bound, in bytes, for what `connections` sessions can make the hub hold.
 
         To what each connection may hold come its outbox with one message more, its answers, its
-        subscriptions, and the history of all topics.
+        subscriptions, what was taken away from it, and the history of all topics.
 
         Raises:
             ValueError: `max_size` is None, so there is no bound.
@@ -142,4 +155,5 @@ class HubLimits(Limits, frozen=True, kw_only=True, forbid_unknown_fields=True):
         assert self.max_size is not None
         outboxes = min(connections * self.outbox_size, self.total_outbox_size + self.outbox_size)
         session = self.answers_size + 2 * self.max_size + self.max_subscriptions * _SUBSCRIPTION
+        session += self.max_revoked * _REVOKED
         return connection + outboxes + connections * session + self.total_history_size

@@ -1,6 +1,7 @@
 """What operators took away while somebody outside was asked who a peer is."""
 
 from .grants import Grant
+from .hub_limits import HubLimits
 from .session import Session
 
 __all__ = ["Revocations"]
@@ -11,11 +12,15 @@ class Revocations:
 
     A revocation holds from the step in which it is given. An authenticator that was asked before it, or a
     grant that waits for a hook's consent, must not undo it. Nothing is kept while nobody is asked.
+
+    Args:
+        limits: how much is remembered.
     """
 
-    __slots__ = ("_asked", "_first", "_given")
+    __slots__ = ("_asked", "_first", "_given", "_limits")
 
-    def __init__(self) -> None:
+    def __init__(self, limits: HubLimits) -> None:
+        self._limits = limits
         self._asked: dict[Session, int] = {}
         """About whom somebody is asked, oldest first, and the number of the next revocation then."""
         self._given: list[tuple[str, str | None]] = []
@@ -35,15 +40,28 @@ class Revocations:
         """Topics are taken away from a user; or, with None, all its sessions are closed."""
         if self._asked:
             self._given.append((user, pattern))
+            if len(self._given) > self._limits.max_revocations:
+                del self._given[0]
+                self._first += 1
         self._forget_old()
 
+    def take_away(self, grant: Grant, pattern: str) -> Grant | None:
+        """A grant without what a pattern matches. None if that is more than a grant remembers."""
+        left = grant.without(pattern)
+        if left is not grant and len(left.revoked) > self._limits.max_revoked:
+            return None
+        return left
+
     def end(self, session: Session, grant: Grant) -> Grant | None:
-        """The answer is a grant: what is left of it. None if its user was disconnected meanwhile."""
+        """The answer is a grant: what is left of it. None if its user was disconnected meanwhile.
+
+        Or if too much was taken away meanwhile to remember all of it.
+        """
         since = self._asked.pop(session)
-        left: Grant | None = grant
-        for user, pattern in self._given[since - self._first :]:
+        left: Grant | None = grant if since >= self._first else None
+        for user, pattern in self._given[max(0, since - self._first) :]:
             if user == grant.user and left is not None:
-                left = None if pattern is None else left.without(pattern)
+                left = None if pattern is None else self.take_away(left, pattern)
         self._forget_old()
         return left
 
@@ -54,5 +72,6 @@ class Revocations:
 
     def _forget_old(self) -> None:
         oldest = next(iter(self._asked.values()), self._first + len(self._given))
+        oldest = max(oldest, self._first)  # what it does not know of may be gone already
         del self._given[: oldest - self._first]
         self._first = oldest

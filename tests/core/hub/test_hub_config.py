@@ -68,6 +68,7 @@ def test_the_worst_case_has_all_that_a_session_may_hold() -> None:
         {"outbox_size": 2**21},
         {"answers_size": 2**20},
         {"max_subscriptions": 10_000},
+        {"max_revoked": 10_000},
         {"total_history_size": 2**30},
     ):
         assert HubLimits(**more).worst_case_bytes(100) > limits.worst_case_bytes(100)

@@ -9,6 +9,7 @@ from hubbub.core.auth import External
 from hubbub.core.effects import Authenticate, Denied, Done, Effect, Failed, HookKind, Outcome
 from hubbub.core.grants import Grant
 from hubbub.core.hub_events import Left
+from hubbub.core.hub_limits import HubLimits
 from hubbub.core.revoking import Revocations
 from hubbub.core.session_states import SessionState
 from support.hub_pair import HubPair, config, everything, tokens
@@ -216,7 +217,7 @@ def test_revocations_are_kept_as_long_as_the_oldest_question() -> None:
 
 def test_of_many_revocations_only_the_users_own_count() -> None:
     """In the order in which they were given, and only those since the question."""
-    revocations = Revocations()
+    revocations = Revocations(HubLimits())
     pair = HubPair()
     one, two, three = (pair.raw().session for _ in range(3))
     grant = Grant(user="alice", read=(">",))
@@ -239,3 +240,54 @@ def test_of_many_revocations_only_the_users_own_count() -> None:
     revocations.note("alice", "c")
     assert revocations.end(one, grant) is None
     assert len(revocations) == 0
+
+
+# How much is remembered.
+
+
+def test_more_than_is_remembered_of_what_was_taken_away_disconnects() -> None:
+    """What others contain is remembered with them; one pattern more than `max_revoked` is too much."""
+    pair = HubPair(config(auth=tokens("alice", "bob"), max_revoked=3))
+    alice, bob = pair.user("alice"), pair.user("bob")
+    for pattern in ("a.1", "a.2", "a.3", "a.*", "b", "c", "a.3"):
+        assert pair.hub.revoke("alice", pattern, pair.now) == 1
+    (session, _) = pair.hub.sessions()
+    assert session.grant is not None
+    assert session.grant.revoked == ("a.*", "b", "c")
+    pair.settle()
+    assert alice.closed is None
+    assert pair.hub.revoke("alice", "d", pair.now) == 1
+    pair.settle()
+    assert alice.code == 4003
+    assert bob.closed is None
+    assert pair.hub.revoke("alice", "d", pair.now) == 0
+    (left,) = (event for event in pair.take_events() if isinstance(event, Left))
+    assert "max_revoked" in left.cause
+
+
+def test_more_than_is_remembered_while_somebody_is_asked_disconnects_too() -> None:
+    """As it would have, had the answer come first."""
+    pair = HubPair(config(auth=External(), anonymous=False, max_revoked=3))
+    peer = pair.peer("/?token=x")
+    for pattern in "abcd":
+        pair.hub.revoke("alice", pattern, pair.now)
+    pair.complete(Done(everything("alice")))
+    assert peer.code == 4003
+
+
+def test_of_what_is_remembered_for_answers_the_oldest_goes() -> None:
+    """Beyond `max_revocations`; an answer that may not know of one that went is none."""
+    pair = HubPair(config(auth=External(), anonymous=False, max_revocations=3))
+    early, late = pair.peer("/?token=early"), None
+    pair.hub.revoke("bob", "a", pair.now)
+    late = pair.peer("/?token=late")
+    for _ in range(3):
+        pair.hub.revoke("bob", "a", pair.now)
+    assert len(pair.hub._admission.revocations) == 3
+    pair.complete(Done(everything("alice")))
+    pair.complete(Done(everything("bob")))
+    assert early.code == 4003
+    assert late.closed is None
+    (session,) = pair.hub.sessions()
+    assert session.grant == everything("bob", revoked=("a",))
+    assert len(pair.hub._admission.revocations) == 0
