@@ -11,9 +11,10 @@ from .events import Requested
 from .frames import CloseCode
 from .grants import Grant
 from .hub_config import HubConfig
-from .hub_events import AuthFailed, Joined, RequestFailed, TurnedAway
+from .hub_events import AuthFailed, Joined, RequestFailed
 from .messages import Authenticate as TokenMessage
 from .messages import AuthResult, ChooseName, ErrorCode, Malformed, Request, RequestId
+from .refusals import Refusals
 from .registry import Registry, host_of
 from .replies import Replies
 from .revoking import Revocations
@@ -34,6 +35,7 @@ class Admission:
         config: of the hub.
         registry: who is connected.
         account: what is counted.
+        refusals: how those are told who are turned away.
         clock: the time of day.
         asking: how the outside is asked.
         replies: how answers are given.
@@ -47,6 +49,7 @@ class Admission:
         config: HubConfig,
         registry: Registry,
         account: Account,
+        refusals: Refusals,
         clock: WallClock,
         asking: Asking,
         replies: Replies,
@@ -55,6 +58,7 @@ class Admission:
         self._limits = config.limits
         self._registry = registry
         self._account = account
+        self._refusals = refusals
         self._clock = clock
         self._asking = asking
         self._replies = replies
@@ -86,8 +90,7 @@ class Admission:
             session.arm(Moment.IDENTIFY, now + self._limits.auth_timeout)
 
     def _turn_away(self, session: Session, limit: str, now: float) -> None:
-        self._account.counters.turned_away += 1
-        self._account.tell(TurnedAway(session.address, limit))
+        self._refusals.turned_away(session.address, limit, now)
         session.leave(CloseCode.TRY_AGAIN_LATER, "full", now)
 
     # The first message.

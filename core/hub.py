@@ -32,7 +32,7 @@ from .crowd import Crowd
 from .draining import Drain
 from .effects import Done, Effect, Failed, HookKind, HttpRequest, Outcome
 from .errors import LocalProtocolError
-from .events import HttpRequested, Requested
+from .events import HttpRequested, Refused, Requested
 from .feeding import Feeding
 from .forwarded import PeerAddress
 from .frames import CloseCode, close_payload
@@ -58,6 +58,7 @@ from .presence import PresenceBook
 from .publish_requests import PublishRequests
 from .publishing import Publishing
 from .records import Heads
+from .refusals import Refusals
 from .registry import Registry, host_of
 from .replies import Replies
 from .requests import Requests
@@ -120,6 +121,7 @@ class Hub:
         self._pending = PendingEffects(limits.hook_timeout, ids)
         self._storing = PendingEffects(limits.store_timeout, ids)
         self._registry = Registry(limits)
+        self._refusals = Refusals(self.account, now)
         self._table: SubscriptionTable[Session] = SubscriptionTable()
         self._presence: PresenceBook[Session] = PresenceBook()
         self._drain = Drain(limits, entropy)
@@ -178,7 +180,13 @@ class Hub:
             self._clock,
         )
         self._admission = Admission(
-            config, self._registry, self.account, self._clock, self._asking, self._replies
+            config,
+            self._registry,
+            self.account,
+            self._refusals,
+            self._clock,
+            self._asking,
+            self._replies,
         )
         self._requests = Requests(
             limits,
@@ -599,6 +607,15 @@ class Hub:
         )
         self._pending.ask(effect, answered, now)
         session.ask_http(effect.id)
+
+    def refused(self, session: Session, event: Refused, now: float) -> None:
+        """See `SessionHub`."""
+        if event.response.status < 400:
+            return  # a page that was asked for
+        proxies, address = self.config.trusted_proxies, session.peer
+        if proxies is not None and event.request is not None:
+            address = proxies.client_address(address, event.request.headers) or address
+        self._refusals.refused(host_of(address), event.response, now)
 
     def text_received(self, session: Session, text: str, now: float) -> None:
         """See `SessionHub`."""

@@ -13,6 +13,7 @@ __all__ = [
     "HubEvent",
     "Joined",
     "Left",
+    "OpeningRefused",
     "RequestFailed",
     "Slow",
     "StoreDamaged",
@@ -59,6 +60,25 @@ class TurnedAway(msgspec.Struct, frozen=True):
     address: str | None
     limit: str
     """The field of `HubLimits`."""
+    untold: int = 0
+    """Events of this kind and of `OpeningRefused` before it that were counted and not told: of a flood
+    about ten a second are."""
+
+
+class OpeningRefused(msgspec.Struct, frozen=True):
+    """A request to open a WebSocket, or what should have been one, was answered with an error.
+
+    Such as 403 for a page of another origin, 426 for another version, 400 for what is no HTTP. Answers of
+    a user's function for HTTP requests are none of these.
+    """
+
+    address: str | None
+    status: int
+    """Of the HTTP response."""
+    reason: str
+    """The first line of its text, in words that hold nothing a peer chose."""
+    untold: int = 0
+    """See `TurnedAway`."""
 
 
 class Slow(msgspec.Struct, frozen=True):
@@ -102,6 +122,7 @@ HubEvent = (
     | Left
     | AuthFailed
     | TurnedAway
+    | OpeningRefused
     | Slow
     | RequestFailed
     | StoreDamaged
@@ -118,6 +139,9 @@ class Counters(msgspec.Struct):
     sessions: int = 0
     """Peers that were let in."""
     turned_away: int = 0
+    """Peers that a limit of connections kept out."""
+    openings_refused: int = 0
+    """Opening requests that were answered with an error."""
     auth_failures: int = 0
     requests: int = 0
     bytes_in: int = 0

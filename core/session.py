@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from .account import Account
 from .cursors import Cursor
 from .errors import LocalProtocolError
-from .events import BinaryMessage, Closed, HttpRequested, Requested, TextMessage
+from .events import BinaryMessage, Closed, HttpRequested, Refused, Requested, TextMessage
 from .forwarded import PeerAddress
 from .frames import CloseCode, Opcode, encode_frame
 from .grants import Grant
@@ -77,6 +77,10 @@ class SessionHub(Protocol):
 
     def http_requested(self, session: "Session", event: HttpRequested, now: float) -> None:
         """An ordinary HTTP request came: answer it now or later."""
+        ...
+
+    def refused(self, session: "Session", event: Refused, now: float) -> None:
+        """The opening request was answered by the WebSocket itself."""
         ...
 
     def text_received(self, session: "Session", text: str, now: float) -> None:
@@ -539,7 +543,8 @@ class Session:
     def respond(self, response: Response, now: float) -> None:
         """Answer the HTTP request that it carries."""
         self.waiting_for = None
-        self.ws.respond(response, now)
+        if self.ws.respond(response, now):
+            self.ws.next_event()  # which tells what was answered
         self.work(now)
         self.mark()
 
@@ -590,6 +595,8 @@ class Session:
             self._hub.requested(self, event, now)
         elif isinstance(event, HttpRequested):
             self._hub.http_requested(self, event, now)
+        elif isinstance(event, Refused):
+            self._hub.refused(self, event, now)
         elif isinstance(event, Closed):
             self._end(now)
 

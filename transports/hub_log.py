@@ -8,6 +8,7 @@ from ..core.hub_events import (
     HubEvent,
     Joined,
     Left,
+    OpeningRefused,
     RequestFailed,
     Slow,
     StoreDamaged,
@@ -62,7 +63,13 @@ def _line(event: HubEvent) -> str:
         case AuthFailed():
             return f"not let in {_address(event.address)}, session {event.session}: {one_line(event.reason)}"
         case TurnedAway():
-            return f"turned away {_address(event.address)}: {event.limit} is reached"
+            text = f"turned away {_address(event.address)}: {event.limit} is reached"
+            return text + _untold(event.untold)
+        case OpeningRefused():
+            text = (
+                f"refused {_address(event.address)} with {event.status}: {one_line(event.reason)}"
+            )
+            return text + _untold(event.untold)
         case Slow():
             topic = "" if event.topic is None else f" on {one_line(event.topic)}"
             return (
@@ -86,6 +93,10 @@ def _line(event: HubEvent) -> str:
 
 def _whose(session: int, user: str, address: str | None) -> str:
     return f"{one_line(user)} from {_address(address)}, session {session}"
+
+
+def _untold(count: int) -> str:
+    return f" (and {count} before it, not told)" if count else ""
 
 
 def _address(address: str | None) -> str:

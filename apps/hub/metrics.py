@@ -45,6 +45,10 @@ _COUNTED: Final[dict[str, tuple[str, str]]] = {
     "connections": ("accepted", "Sockets that were taken."),
     "sessions": ("admitted", "Peers that were let in."),
     "turned_away": ("turned_away", "Peers that were refused because a limit was reached."),
+    "openings_refused": (
+        "openings_refused",
+        "Opening requests that were answered with an error.",
+    ),
     "auth_failures": ("auth_failures", "Peers whose credentials were missing or not valid."),
     "requests": ("messages_in", "Messages that peers sent."),
     "bytes_in": ("bytes_in", "Bytes that peers sent."),

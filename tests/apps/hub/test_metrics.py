@@ -179,6 +179,7 @@ async def test_the_figures_of_a_conversation() -> None:
             "deliveries_total": 6,
             "errors_total": 1,
             "turned_away_total": 0,
+            "openings_refused_total": 0,
             "dropped_total[('policy', 'disconnect')]": 0,
             "fan_out_seconds_count[('receivers', '1-9')]": 3,
         }.items():

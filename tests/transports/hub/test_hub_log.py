@@ -13,6 +13,7 @@ from hubbub.core.hub_events import (
     HubEvent,
     Joined,
     Left,
+    OpeningRefused,
     RequestFailed,
     Slow,
     StoreDamaged,
@@ -52,6 +53,21 @@ LINES: list[tuple[HubEvent, int, str]] = [
         TurnedAway("192.0.2.7", "max_connections"),
         logging.WARNING,
         "turned away 192.0.2.7: max_connections is reached",
+    ),
+    (
+        TurnedAway("192.0.2.7", "max_opening", untold=3),
+        logging.WARNING,
+        "turned away 192.0.2.7: max_opening is reached (and 3 before it, not told)",
+    ),
+    (
+        OpeningRefused("192.0.2.7", 403, "Pages of this origin may not connect"),
+        logging.WARNING,
+        "refused 192.0.2.7 with 403: Pages of this origin may not connect",
+    ),
+    (
+        OpeningRefused(None, 400, "a\nb", untold=1),
+        logging.WARNING,
+        r"refused a Unix socket with 400: a\nb (and 1 before it, not told)",
     ),
     (
         Slow(3, "ann", "alerts", "drop-oldest"),
