@@ -57,6 +57,13 @@ class TrustedProxies:
     def __repr__(self) -> str:
         return f"TrustedProxies({self.entries!r})"
 
+    def trusts(self, peer: PeerAddress) -> bool:
+        """Whether a socket's peer is one of the proxies, so that many clients come through it."""
+        if not isinstance(peer, tuple):
+            return self._unix
+        found = _own(peer)
+        return found is not None and self._trusts(_ip(found[0]))
+
     def client_address(self, peer: PeerAddress, headers: Headers) -> tuple[str, int] | None:
         """The address to report as the client's.
 
@@ -75,11 +82,7 @@ class TrustedProxies:
             port, 0 where it is not known. None for a Unix socket about which no more is known.
         """
         found = _own(peer)
-        if isinstance(peer, tuple):
-            trusted = found is not None and self._trusts(_ip(found[0]))
-        else:
-            trusted = self._unix
-        if not trusted:
+        if not self.trusts(peer):
             return found
         lines = headers.get_all("x-forwarded-for")
         if not lines:

@@ -224,7 +224,8 @@ class Hub:
     def connect(self, peer: PeerAddress, now: float) -> Session:
         """A socket was accepted: the link that drives it.
 
-        One that is refused, because too many are opening or the hub drains, wants its socket closed.
+        One that is refused, because too many are opening, from its address or at all, or the hub drains,
+        wants its socket closed.
 
         Args:
             peer: the socket's address; whatever is no tuple counts as a Unix socket.
@@ -236,9 +237,11 @@ class Hub:
         session.address = host_of(peer)
         self._dirty.append(session)
         self.account.counters.connections += 1
-        if not self._registry.add(session) or self.draining:
-            if not self.draining:
-                self.account.counters.turned_away += 1
+        proxies = self.config.trusted_proxies
+        limit = self._registry.add(session, shared=proxies is not None and proxies.trusts(peer))
+        if limit is not None and not self.draining:
+            self._refusals.turned_away(session.address, limit, now)
+        if limit is not None or self.draining:
             session.fail(CloseCode.TRY_AGAIN_LATER, "full", now)
         return session
 

@@ -86,6 +86,12 @@ class HubLimits(Limits, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Connections whose opening handshake is not done. One more is closed at once, and so is one more than
     this and `max_connections` together, those that close included."""
 
+    max_opening_per_address: int = 500
+    """Of these, those from one address: one host can't keep all others out. A quarter of `max_opening`;
+    a handshake takes a tenth of a second or so, which lets thousands a second in from behind one router.
+    One more is closed at once. Behind `trusted_proxies` only `max_opening` counts, since whose connection
+    it is, is known when the handshake is done."""
+
     max_connections_per_user: int = 100
     """Sessions of one user. One more is closed with 1013."""
 

@@ -35,6 +35,9 @@ class Registry:
         self._strangers: dict[str, tuple[Session, ...]] = {}
         self._addresses: dict[str | None, int] = {}
         self._opening = 0
+        self._openings: dict[str | None, int] = {}
+        """How many of those that open come from one address."""
+        self._opening_from: dict[Session, str | None] = {}
         self._last_guest = 0
 
     # Links.
@@ -44,17 +47,38 @@ class Registry:
         self._last += 1
         return self._last
 
-    def add(self, session: Session) -> bool:
-        """A socket was accepted; False if too many are still opening, or there are too many in all.
+    def add(self, session: Session, *, shared: bool = False) -> str | None:
+        """A socket was accepted; the name of the limit that is passed, if one is.
 
-        All are those that open, are open, and close: so a flood of connections that are turned away is
-        bounded too.
+        Too many may be opening, from its address or at all; or there are too many in all, which are
+        those that open, are open, and close: so a flood of connections that are turned away is bounded
+        too.
+
+        Args:
+            session: of the socket.
+            shared: whether its address is that of many clients, which have no share of their own.
         """
+        limits = self._limits
         self.links[session] = None
         self._opening += 1
-        limits = self._limits
-        most = limits.max_connections + limits.max_opening
-        return self._opening <= limits.max_opening and len(self.links) <= most
+        if not shared:
+            address = session.address
+            count = self._openings.get(address, 0) + 1
+            self._openings[address] = count
+            self._opening_from[session] = address
+            if count > limits.max_opening_per_address:
+                return "max_opening_per_address"
+        if self._opening > limits.max_opening:
+            return "max_opening"
+        if len(self.links) > limits.max_connections + limits.max_opening:
+            return "max_connections"
+        return None
+
+    def _opened(self, session: Session) -> None:
+        """It is opening no more."""
+        self._opening -= 1
+        if session in self._opening_from:
+            _count_down(self._openings, self._opening_from.pop(session))
 
     def remove(self, session: Session) -> None:
         """Its socket is closed or to be closed."""
@@ -65,7 +89,7 @@ class Registry:
 
     def connect(self, session: Session) -> str | None:
         """Its WebSocket is open; the name of the limit that is passed, if one is."""
-        self._opening -= 1
+        self._opened(session)
         self.connected[session] = None
         count = self._addresses.get(session.address, 0) + 1
         self._addresses[session.address] = count
@@ -78,13 +102,9 @@ class Registry:
     def disconnect(self, session: Session) -> None:
         """It has no part in the hub any more."""
         if self.connected.pop(session, 0) is None:
-            count = self._addresses[session.address] - 1
-            if count:
-                self._addresses[session.address] = count
-            else:
-                del self._addresses[session.address]
+            _count_down(self._addresses, session.address)
         else:
-            self._opening -= 1
+            self._opened(session)
 
     # Users.
 
@@ -157,6 +177,14 @@ class Registry:
             name = f"User-{self._last_guest}"
             if not self.has_name(name) and not reserved(name):
                 return name
+
+
+def _count_down(counts: dict[str | None, int], address: str | None) -> None:
+    count = counts[address] - 1
+    if count:
+        counts[address] = count
+    else:
+        del counts[address]
 
 
 def host_of(address: PeerAddress) -> str | None:

@@ -80,12 +80,53 @@ def test_so_many_may_be_in_the_opening_handshake() -> None:
     assert third.ended
     assert not third.got
     assert pair.hub.counters.turned_away == 1
+    assert pair.take_events() == [TurnedAway("192.0.2.1", "max_opening")]
     slow[0].cut_off()
     pair.peer()
     pair.advance(10.1)  # the other's time is up
     pair.raw()
     pair.peer()
     assert pair.hub.counters.turned_away == 1
+
+
+def test_one_address_has_a_share_of_the_places_for_opening() -> None:
+    """One more from there is closed at once, without a word, and told; others are not kept out."""
+    pair = HubPair(config(max_opening=10, max_opening_per_address=2))
+    slow = [pair.raw(), pair.raw()]
+    third = pair.raw()
+    pair.settle()
+    assert third.ended
+    assert not third.got
+    assert pair.take_events() == [TurnedAway("192.0.2.1", "max_opening_per_address")]
+    assert pair.hub.counters.turned_away == 1
+    others = [pair.raw(("192.0.2.2", 1)), pair.raw(("2001:db8::1", 1, 0, 0)), pair.raw("")]
+    pair.settle()
+    assert not any(one.ended for one in others)
+    slow[0].cut_off()
+    pair.peer()  # which is through, and has no place any more
+    pair.peer()
+    assert pair.hub.counters.turned_away == 1
+
+
+def test_a_trusted_proxy_is_not_one_client() -> None:
+    """All its clients open through its address, and who they are only their requests tell."""
+    proxies = TrustedProxies(["192.0.2.1", "unix"])
+    limits = {"max_opening": 6, "max_opening_per_address": 1}
+    pair = HubPair(config(trusted_proxies=proxies, **limits))  # type: ignore[arg-type]
+    behind = [pair.raw(address) for address in (("192.0.2.1", 1), ("::ffff:192.0.2.1", 2), "", "")]
+    pair.settle()
+    assert not any(one.ended for one in behind)
+    direct = [pair.raw(("192.0.2.2", 1)), pair.raw(("192.0.2.2", 2))]
+    pair.settle()
+    assert [one.ended for one in direct] == [False, True]
+    pair.raw(("192.0.2.1", 1))
+    last = pair.raw(("192.0.2.1", 1))
+    pair.settle()
+    assert last.ended  # max_opening holds for all
+    assert [event.limit for event in pair.take_events() if isinstance(event, TurnedAway)] == [
+        "max_opening_per_address",
+        "max_opening",
+    ]
 
 
 def test_sockets_that_close_are_counted_too() -> None:
@@ -107,7 +148,8 @@ def test_a_limit_is_no_reason_to_count_wrong() -> None:
         config(
             auth=External(),
             max_connections=3,
-            max_opening=2,
+            max_opening=3,
+            max_opening_per_address=2,
             max_connections_per_user=1,
             max_connections_per_address=2,
         )
@@ -135,5 +177,6 @@ def test_a_limit_is_no_reason_to_count_wrong() -> None:
     assert (hub.links, hub.users, list(hub.sessions()), hub.idle) == (0, 0, [], True)
     registry = hub._registry
     assert (registry._opening, registry._addresses, registry._names) == (0, {}, {})
+    assert registry._openings == {}
     assert (registry._users, registry._strangers, registry.connected) == ({}, {}, {})
     assert len(hub._deadlines) == 0
