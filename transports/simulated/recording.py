@@ -1,15 +1,21 @@
 """What happened in a simulation, as a hash, as lines, and as the last things on each connection."""
 
+from collections import deque
 from hashlib import blake2b
 from struct import pack
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from .agenda import Agenda
 
-if TYPE_CHECKING:
-    from .client import Connection
+__all__ = ["Record", "Recorded"]
 
-__all__ = ["Record"]
+
+class Recorded(Protocol):
+    """A connection of which is taken down what happens on it."""
+
+    number: int
+    last: deque[tuple[float, str, str]]
+    """What happened last: when, what, and the text."""
 
 
 class Record:
@@ -30,7 +36,7 @@ class Record:
         """A hash of all bytes on each connection, all events and effects, and their times, so far."""
         return self._hash.hexdigest()
 
-    def note(self, connection: "Connection", what: str, text: str) -> None:
+    def note(self, connection: Recorded, what: str, text: str) -> None:
         """Something happened on a connection."""
         now = self._agenda.now
         connection.last.append((now, what, text))
@@ -44,12 +50,12 @@ class Record:
         if self.lines is not None:
             self.lines.append(f"{self._agenda.now:.6f} hub {what} {text}")
 
-    def note_bytes(self, connection: "Connection", at_hub: bool, piece: bytes) -> None:
+    def note_bytes(self, connection: Recorded, at_hub: bool, piece: bytes) -> None:
         """A piece arrived; an empty one is the end of the stream."""
         self._hash.update(pack("<dIB", self._agenda.now, connection.number, at_hub))
         self._hash.update(piece)
 
-    def note_loss(self, connection: "Connection", at_hub: bool) -> None:
+    def note_loss(self, connection: Recorded, at_hub: bool) -> None:
         """A socket is closed."""
         self._hash.update(pack("<dI", self._agenda.now, connection.number))
         self.note(connection, "loses its socket", "at the hub" if at_hub else "at the client")
