@@ -19,7 +19,7 @@ The calls may come in any order, and none of them calls back.
 from collections import deque
 from collections.abc import Iterator, Mapping
 from itertools import count
-from typing import Any
+from typing import Any, Final
 
 from .account import Account, WallClock
 from .admission import Admission
@@ -77,6 +77,8 @@ from .websocket import WebSocket
 
 __all__ = ["Hub"]
 
+_RETIRED: Final = "The server is shutting down: try again, or elsewhere"
+
 
 class Hub:
     """The machine of a server that many peers talk through.
@@ -111,6 +113,7 @@ class Hub:
         self.account = Account(limits.max_events)
         self.draining = False
         """Whether it takes nobody any more."""
+        self._ending = False
         self._entropy = entropy
         self._clock = WallClock()
         self._dirty: list[Session] = []
@@ -239,9 +242,9 @@ class Hub:
         self.account.counters.connections += 1
         proxies = self.config.trusted_proxies
         limit = self._registry.add(session, shared=proxies is not None and proxies.trusts(peer))
-        if limit is not None and not self.draining:
+        if limit is not None and not self._ending:
             self._refusals.turned_away(session.address, limit, now)
-        if limit is not None or self.draining:
+        if limit is not None or self._ending:
             session.fail(CloseCode.TRY_AGAIN_LATER, "full", now)
         return session
 
@@ -471,12 +474,20 @@ class Hub:
             self._subscribing.drop_forbidden(session, now)
         return len(sessions) + len(leaving)
 
+    def retire(self, now: float) -> None:
+        """Take nobody any more, and leave those alone who are in: a time to be seen before `drain`.
+
+        Who asks to open a WebSocket gets 503, and so tries elsewhere; other requests are answered as ever.
+        """
+        self._now = now
+        self.draining = True
+
     def drain(self, now: float) -> None:
         """Take nobody any more, and close everybody, some at a time. Again, it does nothing."""
         self._now = now
-        if self.draining:
+        if self._ending:
             return
-        self.draining = True
+        self.draining = self._ending = True
         for session in tuple(self._registry.links):
             if session.state is SessionState.OPENING and session.waiting_for is None:
                 session.fail(CloseCode.GOING_AWAY, "the server is shutting down", now)
@@ -486,7 +497,7 @@ class Hub:
     def close(self, now: float) -> None:
         """Close everybody with 1001 at once; what waits for them is lost."""
         self._now = now
-        self.draining = True
+        self.draining = self._ending = True
         for session in tuple(self._registry.links):
             session.fail(CloseCode.GOING_AWAY, "the server is shutting down", now)
 
@@ -580,7 +591,10 @@ class Hub:
 
     def requested(self, session: Session, event: Requested, now: float) -> None:
         """See `SessionHub`."""
-        self._admission.requested(session, event, now)
+        if self.draining:
+            session.ws.reject(text_response(503, _RETIRED), now)
+        else:
+            self._admission.requested(session, event, now)
 
     def http_requested(self, session: Session, event: HttpRequested, now: float) -> None:
         """See `SessionHub`."""

@@ -142,6 +142,11 @@ class HubLimits(Limits, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A drain tells clients to come back after a time between 0 and this, so that they don't all come
     at once."""
 
+    drain_delay: float = 0.0
+    """Before a drain: newcomers are refused with 503 and `/readyz` says 503, but it still listens, and
+    nobody is closed. Longer than a load balancer needs to see that: its interval times the failures that
+    it waits for. At 0 the drain begins at once."""
+
     drain_batch: int = 200
     """Sessions that a drain closes at once."""
 

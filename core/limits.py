@@ -108,7 +108,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 continue
             if isinstance(value, bool) or not isinstance(value, (int, float)):
                 raise ValueError(f"{name}={value!r}: must be a number")  # noqa: TRY004 - as the others
-            if name.endswith(("_timeout", "_interval", "_rate", "_spread")):
+            if name.endswith("_delay"):
+                if not 0 <= value < inf:
+                    raise ValueError(f"{name}={value!r}: must be a number of at least 0")
+            elif name.endswith(("_timeout", "_interval", "_rate", "_spread")):
                 if not 0 < value < float("inf"):
                     off = " (None switches it off)" if name in _OPTIONAL else ""
                     raise ValueError(f"{name}={value!r}: must be a number above 0{off}")

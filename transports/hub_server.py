@@ -184,8 +184,9 @@ class BaseHubServer(HubCommands):
     def close(self, drain: bool = True) -> None:
         """Stop listening, tell every client to come back later, and close every connection with 1001.
 
-        What waits for a client is sent first; who takes too long is cut off. Calling it again does
-        nothing, except that `close(drain=False)` ends a drain that lasts too long.
+        What waits for a client is sent first; who takes too long is cut off. With `drain_delay` it goes
+        on for so long before that, and only refuses newcomers, with 503. Calling it again does nothing,
+        except that `close(drain=False)` ends a drain that lasts too long, or the delay before it.
 
         Args:
             drain: False closes every connection at once, and what waits for its client is lost.
@@ -193,13 +194,19 @@ class BaseHubServer(HubCommands):
         if not drain and self._driver is not None:
             self._hurry = True
             self.look_if_empty()
-        self._begin_shut_down(self._close_all)
+        delayed = self._serving and not self._hurry and self._limits.drain_delay > 0
+        if delayed and self._shut_down is None and self._driver is not None:
+            self.hub.retire(self._driver.now())
+        self._begin_shut_down(self._close_all, still_listen=delayed)
 
     async def _close_all(self) -> None:
         driver = self._driver
         assert driver is not None
         hub, limits = self.hub, self._limits
         try:
+            if self._serving:
+                await self._wait_until(self._in_a_hurry, limits.drain_delay)
+                self._stop_listening()
             hub.drain(driver.now())
             self.changed()
             batches = self._sockets / limits.drain_batch + 1
@@ -237,6 +244,9 @@ class BaseHubServer(HubCommands):
         """Its connections. They are looked for, so that nothing need be kept for each."""
         links = (one for one in driver.served() if isinstance(one, SessionLink))
         return [link for link in links if link.owner is self]
+
+    def _in_a_hurry(self) -> bool:
+        return self._hurry
 
     def _drained(self) -> bool:
         return self._hurry or not self._sockets

@@ -165,17 +165,32 @@ class ServerLife(ABC):
         self._check_started()
         self._accept()
 
-    def _begin_shut_down(self, function: Callable[..., Awaitable[None]], *arguments: Any) -> None:
-        """Stop listening and run what ends the rest, then calls `_closed`. The first time only."""
+    def _begin_shut_down(
+        self,
+        function: Callable[..., Awaitable[None]],
+        *arguments: Any,
+        still_listen: bool = False,
+    ) -> None:
+        """Stop listening and run what ends the rest, then calls `_closed`. The first time only.
+
+        Args:
+            function: what ends the rest.
+            arguments: of it.
+            still_listen: whether `function` calls `_stop_listening` itself, when it is time.
+        """
         if self._driver is None or self._shut_down is not None:
             return
         self._shut_down = self._driver.event()
+        if not still_listen:
+            self._stop_listening()
+        self._spawn_shut_down(function, *arguments)
+
+    def _stop_listening(self) -> None:
         self._serving = False
         for listener in self._listeners:
             if listener.sock.fileno() >= 0:
                 listener.close()
         self._listeners = []
-        self._spawn_shut_down(function, *arguments)
 
     def _closed(self) -> None:
         """Everything has ended."""

@@ -139,7 +139,9 @@ class HubService(Service):
     def stopping(self, server: ServerLife) -> str:
         """See `Service`."""
         links = connections(_hub_server(server).hub.links)
-        return f"closing {links}; clients are told when to come back"
+        delay = self._config.limits.drain_delay
+        first = f"refusing newcomers for {delay:g} s, then " if delay else ""
+        return f"{first}closing {links}; clients are told when to come back"
 
 
 class _ConfiguredStore(SQLiteStore):
@@ -166,7 +168,7 @@ async def _tell_progress(server: BaseHubServer, sleep: Sleep) -> None:
     hub = server.hub
     while True:
         await sleep(_PROGRESS_EVERY)
-        if hub.draining:
+        if hub.draining and not server.is_serving():
             logger.info(
                 "stopping: %s left, for which %d bytes wait",
                 connections(hub.links),

@@ -347,6 +347,31 @@ async def test_a_second_signal_ends_it_at_once(loop: list[str]) -> None:
         await peer.close()
 
 
+@on_both
+async def test_what_balances_load_sees_a_signal(loop: list[str], tmp_path: Path) -> None:
+    """For `drain_delay` /readyz says 503 and newcomers get 503, others go on; a second signal ends it."""
+    (tmp_path / "hubbub.toml").write_text("[limits]\ndrain_delay = 60\n")
+    async with (
+        running("serve", "--port", "0", *loop, folder=tmp_path) as program,
+        program.client("?name=ann") as ann,
+    ):
+        await _heard(ann)
+        assert (await ask(program.port, "GET", "/readyz")).status == 200
+        program.process.terminate()
+        while (answer := await ask(program.port, "GET", "/readyz")).status == 200:
+            pass  # it has not got the signal yet
+        assert (answer.status, answer.body) == (503, b"draining\n")
+        assert (await ask(program.port, "GET", "/healthz")).status == 200
+        with pytest.raises(InvalidStatus) as refused:
+            await program.client()
+        assert refused.value.response.status_code == 503
+        await _said(ann, action="ping")
+        assert await _heard(ann) == {"type": "pong"}
+        assert "stopping: refusing newcomers for 60 s, then closing" in program.log
+        program.process.terminate()
+        assert await program.ends() == 1
+
+
 @pytest.mark.slow
 @on_both
 async def test_how_far_the_end_is(loop: list[str]) -> None:

@@ -55,6 +55,15 @@ def test_a_limit_that_cannot_work_is_told(wrong: dict[str, Any]) -> None:
         HubLimits(**wrong)
 
 
+def test_a_delay_may_be_none_at_all() -> None:
+    """0 s is the default; less, and what is no number, is told."""
+    assert HubLimits().drain_delay == 0.0
+    assert HubLimits(drain_delay=15).drain_delay == 15
+    for wrong in (-1.0, float("inf"), float("nan")):
+        with pytest.raises(ValueError, match=r"drain_delay=.*: must be a number of at least 0"):
+            HubLimits(drain_delay=wrong)
+
+
 def test_limits_are_told_by_the_configuration() -> None:
     """As the type that they are."""
     assert config(max_name=7).limits.max_name == 7

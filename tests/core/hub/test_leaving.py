@@ -9,7 +9,8 @@ import pytest
 
 from hubbub.core.auth import External
 from hubbub.core.effects import Done, HookKind
-from hubbub.core.hub_events import Left
+from hubbub.core.http import text_response
+from hubbub.core.hub_events import Left, OpeningRefused
 from hubbub.core.records import Heads
 from hubbub.core.rules import Rule
 from hubbub.core.session import Session
@@ -53,6 +54,42 @@ def test_a_drain_sends_everybody_away_behind_what_waits() -> None:
     assert pair.hub.idle
     assert pair.hub.counters.unsent == 0
     assert [event.code for event in lefts(pair)] == [1001] * 5
+
+
+def test_before_a_drain_a_hub_may_take_nobody_new_for_a_while() -> None:
+    """New WebSockets are refused with 503, so that others are tried; who is in goes on, and HTTP too."""
+    pair = HubPair(config(options={"http": True}))
+    ann = pair.named("ann")
+    ann.subscribe("a")
+    half = pair.raw()
+    pair.take_events()
+    pair.hub.retire(pair.now)
+    pair.hub.retire(pair.now)
+    pair.settle()
+    assert pair.hub.draining
+    late = pair.peer()
+    assert late.refused is not None
+    assert late.refused.response.status == 503
+    told = "The server is shutting down: try again, or elsewhere"
+    assert pair.take_events() == [OpeningRefused("192.0.2.1", 503, told)]
+    asking = pair.raw()
+    asking.send_bytes(b"GET /readyz HTTP/1.1\r\nHost: a\r\n\r\n")
+    pair.settle()
+    pair.complete(Done(text_response(503, "draining")))
+    assert asking.got.startswith(b"HTTP/1.1 503 ")
+    assert ann.publish("a", "still here")["recipients"] == 1
+    assert not half.ended
+    pair.advance(60.0)
+    assert ann.messages() == ["still here"]
+    assert ann.closed is None
+    pair.hub.drain(pair.now)
+    pair.settle()
+    assert ann.take()[-1]["type"] == "reconnect"
+    assert ann.code == 1001
+    assert pair.raw().session.end is not None
+    pair.hub.retire(pair.now)
+    pair.advance(5.0)
+    assert pair.hub.idle
 
 
 def test_a_drain_works_in_batches() -> None:

@@ -10,6 +10,7 @@ import time
 import anyio
 import pytest
 
+from hubbub.core.http import Request, Response, text_response
 from hubbub.core.hub_limits import HubLimits
 from hubbub.transports.hooks import Calling, Hooks, Leaving
 from support.hub_peers import HubServer, hub, hub_config, named, peer
@@ -17,7 +18,7 @@ from support.loops import descriptors, until
 from support.net import Net, address
 from support.peers import connected, raw_peer
 from support.tasks import Task, WasCancelled
-from support.wire import request, text
+from support.wire import head, request, text
 
 LITTLE = 4096
 """Bytes that the system may hold for a peer; it takes some more."""
@@ -57,6 +58,50 @@ async def test_a_drain(net: Net) -> None:
         with pytest.raises(ConnectionRefusedError):
             await connected(*where)
         await until(lambda: len(ended) == 7)
+
+
+async def test_what_balances_load_sees_the_end_come(net: Net) -> None:
+    """For `drain_delay` it listens on, refuses WebSockets with 503 and leaves others alone; then it drains."""
+    config = hub_config(HubLimits(drain_delay=60.0))
+
+    def ready(_: Request, body: bytes, client: str | None) -> Response:
+        draining = server.hub.draining
+        return text_response(503 if draining else 200, "draining" if draining else "ready")
+
+    async def asked(path: str) -> bytes:
+        async with raw_peer(server) as client:
+            await client.send(head(f"GET {path} HTTP/1.1", [("Host", "example.com")]))
+            return (await client.read_rest())[9:12]
+
+    async with hub(net, config, http=ready) as server:
+        where = address(server)
+        async with named(server, "ann") as ann:
+            assert await asked("/readyz") == b"200"
+            server.close()
+            server.close()
+            assert server.is_serving()
+            assert await asked("/readyz") == b"503"
+            async with raw_peer(server) as late:
+                await late.send(request())
+                assert (await late.read_rest()).startswith(b"HTTP/1.1 503 ")
+            assert (await ann.ask(action="ping"))["type"] == "pong"
+            server.close(drain=False)  # somebody is in a hurry
+            await server.wait_closed()
+            assert await ann.closed() == GONE
+            assert not server.is_serving()
+        with pytest.raises(ConnectionRefusedError):
+            await connected(*where)
+
+
+async def test_after_the_delay_it_drains(net: Net) -> None:
+    """As it would have without: a hint, and 1001."""
+    config = hub_config(HubLimits(drain_delay=0.02))
+    async with hub(net, config) as server, named(server, "ann") as ann:
+        server.close()
+        assert (await ann.recv())["type"] == "reconnect"
+        assert await ann.closed() == GONE
+        assert server.sockets == ()
+        await server.wait_closed()
 
 
 async def test_ending_at_once(net: Net) -> None:
