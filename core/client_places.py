@@ -24,11 +24,13 @@ class Place:
         epoch: its epoch.
     """
 
-    __slots__ = ("_older", "epoch", "offset")
+    __slots__ = ("_older", "epoch", "offset", "unsure")
 
     def __init__(self, offset: int, epoch: str) -> None:
         self.offset = offset
         self.epoch = epoch
+        self.unsure = False
+        """Whether nobody knows what comes next. It is still known what was seen."""
         self._older: dict[str, int] = {}
 
     @property
@@ -47,10 +49,12 @@ class Place:
         Returns:
             `SEEN` if this one was seen before; None if nobody can know.
         """
-        if epoch == self.epoch:
-            return offset - self.offset - 1 if offset > self.offset else SEEN
-        if offset <= self._older.get(epoch, 0):
+        if offset <= (self.offset if epoch == self.epoch else self._older.get(epoch, 0)):
             return SEEN
+        if self.unsure:
+            return 0
+        if epoch == self.epoch:
+            return offset - self.offset - 1
         # One more than the last goes on in a later epoch; 1 is the first of another log.
         return 0 if offset in (self.offset + 1, 1) else None
 
@@ -63,6 +67,7 @@ class Place:
                 del self._older[next(iter(self._older))]
         self.offset = offset
         self.epoch = epoch
+        self.unsure = False
 
 
 class Places:
@@ -88,6 +93,12 @@ class Places:
     def forget(self, topic: str) -> None:
         """Nobody knows where it stands."""
         self._known.pop(topic, None)
+
+    def doubt(self, topic: str) -> None:
+        """Something is lost, and nobody knows how much."""
+        place = self._known.get(topic)
+        if place is not None:
+            place.unsure = True
 
     def missed(self, topic: str, offset: int, epoch: str) -> int | None:
         """See `Place.missed`. Of a topic that was never met nothing is missing."""

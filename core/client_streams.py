@@ -352,10 +352,20 @@ class Stream:
             if missed != 0 and not told:
                 self.queue.put(Gap(topic, missed, position.offset - 1, position.epoch))
             self._receive(topic, position.offset)
+            if isinstance(event, Gap) and event.missed is not None and self.acks is not None:
+                event = self._unseen(event, event.missed, topic, position)
             self._places.go(topic, position.offset, position.epoch)
         elif told:
-            self._places.forget(topic)
+            self._places.doubt(topic)
         self.queue.put(event, size)
+
+    def _unseen(self, gap: Gap, missed: int, topic: str, position: Position) -> Gap:
+        """A gap as it is for the application: a consumer may have got some of what was to be sent again."""
+        place = self._places.get(topic)
+        if place is None or place.unsure or position.offset - missed >= place.offset:
+            return gap
+        known = position.offset - place.offset if position.epoch == place.epoch else None
+        return Gap(topic, known, position.offset, position.epoch)
 
     def _receive(self, topic: str, offset: int) -> None:
         if self.acks is not None:

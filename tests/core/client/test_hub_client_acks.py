@@ -10,7 +10,7 @@ from hubbub.core.client_events import Resumed
 from hubbub.core.client_options import ClientLimits
 from hubbub.core.client_streams import Stream
 from hubbub.core.errors import LocalProtocolError
-from hubbub.core.messages import Position
+from hubbub.core.messages import Gap, Position
 from support.scripted_hub import ScriptedHub, note
 
 
@@ -206,3 +206,25 @@ def test_a_topic_that_is_taken_away() -> None:
     take(hub, jobs)
     hub.settle()
     assert [request["topic"] for request in hub.requests] == ["tasks"]
+
+
+def test_what_comes_again_behind_a_loss() -> None:
+    """Where nobody knows how much is lost, it is still known what was got before: that does not come twice."""
+    hub = ready()
+    jobs = hub.subscribed("jobs", ack=True, manual=True, at={"jobs": 0})
+    hub.say(note("jobs", 1), note("jobs", 2), note("jobs", 3))
+    hub.say({"type": "gap", "topic": "jobs", "missed": None})
+    hub.say(note("jobs", 3, "e2"), note("jobs", 4, "e2"))
+    hub.say(note("jobs", 2, redelivered=True), note("jobs", 3, "e2", redelivered=True))
+    hub.say(note("jobs", 5, "e2"))
+    assert [take(hub, jobs) for _ in range(8)] == [1, 2, 3, None, 3, 4, 5, None]
+
+
+def test_a_gap_in_what_is_sent_again() -> None:
+    """The application is told of as many as it has not got."""
+    hub = ready()
+    jobs = hub.subscribed("jobs", ack=True, manual=True, at={"jobs": 0})
+    hub.say(note("jobs", 1), note("jobs", 2), note("jobs", 3))
+    hub.say({"type": "gap", "topic": "jobs", "missed": 5, "offset": 5, "epoch": "e1"})
+    assert [take(hub, jobs) for _ in range(3)] == [1, 2, 3]
+    assert hub.client.take(jobs, hub.now) == Gap("jobs", 2, 5, "e1")
