@@ -111,6 +111,11 @@ class Consuming:
             cursor.deadline = now + self._limits.ack_timeout if cursor.out else None
             self.arm(session)
             session.arm(Moment.FEED, now)
+        else:
+            # The cursor may be further because the log has lost what is behind: that was not handled.
+            known = self._acknowledgements.get(session.user, cursor.consumer, topic)
+            if known is not None and offset > known.offset:
+                self._note(session, topic, cursor.consumer, offset, log, now)
         return True
 
     def _note(

@@ -333,3 +333,17 @@ def test_what_a_consumer_missed() -> None:
     assert [one["offset"] for one in rest] == [4, 5, 6, 7, 8]
     ack(ann, "few.a", 8)
     assert consumer(hub, "few.a")[1] == 8
+
+
+def test_an_acknowledgement_of_what_is_not_kept_any_more() -> None:
+    """It counts: on its next connection the consumer is told of a gap only in what it did not acknowledge."""
+    hub = logged_hub()
+    fill(hub, "few.a", 3)
+    ann, _ = consumer(hub, "few.a", last=3)
+    assert received(ann, "few.a") == first_time(1, 2, 3)
+    fill(hub, "few.a", 6)
+    hub.advance(TIMEOUT)
+    assert (4, True) not in received(ann, "few.a")
+    assert ack(ann, "few.a", 2) is None
+    assert consumer(hub, "few.a")[1] == 2
+    assert ack(ann, "few.a", 1) is not None
