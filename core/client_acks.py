@@ -15,9 +15,11 @@ class Acks:
     and takes an acknowledgement only of what it has sent since.
     """
 
-    __slots__ = ("_ended", "_handled", "_received", "_said", "said_at")
+    __slots__ = ("_before", "_began", "_ended", "_handled", "_received", "_said", "said_at")
 
     def __init__(self) -> None:
+        self._before: dict[str, int] = {}
+        self._began: dict[str, int] = {}
         self._ended: dict[str, frozenset[str]] = {}
         self._handled: dict[str, int] = {}
         self._received: dict[str, int] = {}
@@ -41,16 +43,40 @@ class Acks:
             ended: epochs of another log that was there before: nothing in them counts any more.
         """
         gone = frozenset(ended)
-        if gone or topic not in self._handled:
-            self._handled[topic] = offset
+        if gone:
+            self._before[topic] = max(self._handled.get(topic, 0), self._before.get(topic, 0))
             self._ended[topic] = gone
+        if gone or topic not in self._handled:
+            self._handled[topic] = self._began[topic] = offset
         self._received[topic] = self._said[topic] = offset
 
-    def receive(self, topic: str, offset: int) -> None:
-        """The hub sent a publication on this connection."""
+    def receive_again(self, topic: str, offset: int, epoch: str) -> None:
+        """The hub sent, on this connection, a publication that was received before."""
+        if epoch in self._ended.get(topic, ()) and topic in self._before:
+            # It is still the log that it was: what was handled of it counts.
+            del self._ended[topic]
+            self._handled[topic] = max(self._handled[topic], self._before.pop(topic))
         known = self._received.get(topic)
         if known is not None and offset > known:
             self._received[topic] = offset
+
+    def receive(self, topic: str, offset: int, before: Iterable[str]) -> None:
+        """The hub sent a publication that is new.
+
+        Args:
+            topic: which.
+            offset: its.
+            before: epochs of what was received before it.
+        """
+        if topic not in self._received:
+            return
+        if self._began[topic] < offset <= self._handled[topic]:
+            # The log had lost its tail, and this takes the place of something that was handled.
+            self._handled[topic] = offset - 1
+            self._ended[topic] = frozenset(before)
+            self._before.pop(topic, None)
+        self._said[topic] = min(self._said[topic], offset - 1)
+        self._received[topic] = offset
 
     def lost(self) -> None:
         """The connection is gone."""
@@ -60,7 +86,7 @@ class Acks:
     def forget(self, topic: str) -> None:
         """The topic is not consumed any more."""
         self._ended.pop(topic, None)
-        for known in (self._handled, self._received, self._said):
+        for known in (self._before, self._began, self._handled, self._received, self._said):
             known.pop(topic, None)
 
     def due(self) -> list[tuple[str, int]]:

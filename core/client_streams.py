@@ -337,7 +337,8 @@ class Stream:
         if position is not None:
             missed = self._places.missed(topic, position.offset, position.epoch)
             if missed == SEEN:
-                self._receive(topic, position.offset)
+                if self.acks is not None:
+                    self.acks.receive_again(topic, position.offset, position.epoch)
                 return
         told = isinstance(event, Gap)
         if topic in self._lagging:
@@ -351,7 +352,8 @@ class Stream:
         if position is not None:
             if missed != 0 and not told:
                 self.queue.put(Gap(topic, missed, position.offset - 1, position.epoch))
-            self._receive(topic, position.offset)
+            if self.acks is not None:
+                self.acks.receive(topic, position.offset, self._epochs_before(topic, position))
             if isinstance(event, Gap) and event.missed is not None and self.acks is not None:
                 event = self._unseen(event, event.missed, topic, position)
             self._places.go(topic, position.offset, position.epoch)
@@ -367,9 +369,9 @@ class Stream:
         known = position.offset - place.offset if position.epoch == place.epoch else None
         return Gap(topic, known, position.offset, position.epoch)
 
-    def _receive(self, topic: str, offset: int) -> None:
-        if self.acks is not None:
-            self.acks.receive(topic, offset)
+    def _epochs_before(self, topic: str, position: Position) -> Iterable[str]:
+        place = self._places.get(topic)
+        return (one for one in (place.epochs if place is not None else ()) if one != position.epoch)
 
     def _leave_out(
         self, event: StreamPush, topic: str, matched: str, position: Position | None

@@ -135,7 +135,7 @@ def test_another_log() -> None:
     hub.let_in()
     (request,) = hub.take("subscribe")
     hub.grant(request, jobs=(0, "e2", False))
-    hub.say(note("jobs", 1, "e2"), note("jobs", 2, "e2"), note("jobs", 3, "e1"))
+    hub.say(note("jobs", 1, "e2"), note("jobs", 2, "e2"))
     assert hub.client.take(jobs, hub.now) == Resumed("jobs", False, 0, "e2")
     hub.client.acknowledge(jobs, "jobs", Position(3, "e1"), hub.now)
     assert [take(hub, jobs) for _ in range(3)] == [1, 2, None]
@@ -228,3 +228,40 @@ def test_a_gap_in_what_is_sent_again() -> None:
     hub.say({"type": "gap", "topic": "jobs", "missed": 5, "offset": 5, "epoch": "e1"})
     assert [take(hub, jobs) for _ in range(3)] == [1, 2, 3]
     assert hub.client.take(jobs, hub.now) == Gap("jobs", 2, 5, "e1")
+
+
+def test_a_log_that_goes_on_behind_a_loss() -> None:
+    """Where the hub begins before all that was got, and can't say whether all follows, nobody waits for ever."""
+    hub = ready()
+    jobs = hub.subscribed("jobs", ack=True, manual=True, at={"jobs": 0})
+    hub.say(note("jobs", 1), note("jobs", 2))
+    assert [take(hub, jobs) for _ in range(2)] == [1, 2]
+    hub.client.acknowledge(jobs, "jobs", Position(2, "e1"), hub.now)
+    assert acks(hub) == [2]
+    hub.cut()
+    hub.let_in()
+    (request,) = hub.take("subscribe")
+    hub.grant(request, jobs=(0, "e2", False))
+    hub.say(note("jobs", 1), note("jobs", 2))
+    hub.advance(1.0)
+    assert hub.client.take(jobs, hub.now) == Resumed("jobs", False, 0, "e2")
+    assert take(hub, jobs) is None
+    assert acks(hub) == [2]
+
+
+def test_a_tail_that_is_lost_was_not_handled() -> None:
+    """What takes the place of something that was handled is acknowledged when it is handled itself."""
+    hub = ready()
+    jobs = hub.subscribed("jobs", ack=True, manual=True, at={"jobs": 0})
+    hub.say(*(note("jobs", offset) for offset in range(1, 6)))
+    assert [take(hub, jobs) for _ in range(5)] == [1, 2, 3, 4, 5]
+    hub.client.acknowledge(jobs, "jobs", Position(5, "e1"), hub.now)
+    assert acks(hub) == [5]
+    hub.say({"type": "gap", "topic": "jobs", "missed": None})
+    hub.say(*(note("jobs", offset, "e2") for offset in range(3, 7)))
+    hub.advance(1.0)
+    assert acks(hub) == []
+    hub.client.acknowledge(jobs, "jobs", Position(5, "e1"), hub.now)
+    assert acks(hub) == []
+    hub.client.acknowledge(jobs, "jobs", Position(3, "e2"), hub.now)
+    assert acks(hub) == [3]
