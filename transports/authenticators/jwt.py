@@ -50,7 +50,7 @@ class JWTAuthenticator:
         key: the secret, or the public key, of who issues the tokens. Or a mapping of several, by the
             `kid` that tokens then must name.
         algorithms: which may sign, such as `["HS256"]`. Those with a secret (HS256, HS384, HS512) and
-            those with a public key (RS, PS, ES, EdDSA; they need the package `cryptography`) cannot be
+            those with a public key (RS, PS, ES, EdDSA; the package `cryptography` checks them) cannot be
             mixed: else the public key, which everybody knows, could be taken for the secret.
         audience: who tokens must be meant for, in their claim `aud`; several where any will do.
         issuer: who must have issued them, in `iss`; several where any will do.
@@ -283,7 +283,7 @@ def _prepare_public(what: str, key: Any, algorithms: list[str]) -> _Prepared:
             algorithm = jwt.get_algorithm_by_name(name)
         except NotImplementedError:
             raise ValueError(
-                f"algorithms: {name!r} needs the package cryptography; install it beside PyJWT"
+                f"algorithms: {name!r} needs the package cryptography; the extra server has it"
             ) from None
         try:
             prepared = algorithm.prepare_key(octets)

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 import anyio.lowlevel
+import jwt
 import pytest
 
 from hubbub.core.grants import Grant
@@ -113,7 +114,6 @@ async def test_authenticators_outside(net: Net, kind: str) -> None:
 
 async def test_json_web_tokens(net: Net) -> None:
     """A `JWTAuthenticator` is an authenticator."""
-    jwt = pytest.importorskip("jwt")
     secret = "x" * 32
     authenticate = JWTAuthenticator(secret, algorithms=["HS256"])
     async with hub(net, authenticate=authenticate) as server:
