@@ -281,6 +281,7 @@ class Stream:
             if position.recovered is not None:
                 self.queue.put(Resumed(topic, position.recovered, offset, epoch))
         elif whole and place is not None:
+            place.unsure = False
             if not again:
                 self.queue.put(Resumed(topic, True, place.offset, place.epoch))
         else:

@@ -265,3 +265,17 @@ def test_a_tail_that_is_lost_was_not_handled() -> None:
     assert acks(hub) == []
     hub.client.acknowledge(jobs, "jobs", Position(3, "e2"), hub.now)
     assert acks(hub) == [3]
+
+
+def test_a_place_that_is_known_again() -> None:
+    """Where the next connection goes on from what was got, all that is missing from there is counted."""
+    hub = ready()
+    jobs = hub.subscribed("jobs", ack=True, manual=True, at={"jobs": 0})
+    hub.say(note("jobs", 1), note("jobs", 2), {"type": "gap", "topic": "jobs", "missed": None})
+    hub.cut()
+    hub.let_in()
+    (request,) = hub.take("subscribe")
+    hub.grant(request, jobs=(0, "e1", True))
+    hub.say({"type": "gap", "topic": "jobs", "missed": 9, "offset": 9, "epoch": "e1"})
+    assert [take(hub, jobs) for _ in range(4)] == [1, 2, None, 2]
+    assert hub.client.take(jobs, hub.now) == Gap("jobs", 7, 9, "e1")
