@@ -160,6 +160,7 @@ class Feeding:
             self._tell_gap(session, topic, missed, last, log.epoch_of(last))
             cursor.next = log.first
             cursor.acked = max(cursor.acked, last)
+            cursor.deadline = None  # what was out is not kept any more
         if cursor.told < cursor.next - 1 == log.torn(cursor.next - 1):
             self._tell_gap(session, topic, None)
             cursor.told = cursor.next - 1

@@ -347,3 +347,19 @@ def test_an_acknowledgement_of_what_is_not_kept_any_more() -> None:
     assert ack(ann, "few.a", 2) is None
     assert consumer(hub, "few.a")[1] == 2
     assert ack(ann, "few.a", 1) is not None
+
+
+def test_time_to_acknowledge_behind_a_gap() -> None:
+    """What follows what is not kept any more has its own time, not what was left of that before it."""
+    hub = logged_hub()
+    ann, _ = consumer(hub, "few.a")
+    fill(hub, "few.a", 1)
+    hub.advance(TIMEOUT - 1)
+    for number in range(2, 12):
+        hub.hub.publish("few.a", number, hub.now)
+    hub.settle()
+    assert received(ann, "few.a") == first_time(1, 7, 8, 9, 10, 11)
+    hub.advance(2)
+    assert received(ann, "few.a") == []
+    hub.advance(TIMEOUT - 2)
+    assert received(ann, "few.a") == again(7, 8, 9, 10, 11)
