@@ -19,9 +19,11 @@ class Book:
     Args:
         ledger: what is true.
         whose: for the report.
+        consumes: whether it is a consumer's.
     """
 
-    def __init__(self, ledger: "Ledger", whose: str) -> None:
+    def __init__(self, ledger: "Ledger", whose: str, *, consumes: bool = False) -> None:
+        self._consumes = consumes
         self._ledger = ledger
         self._whose = whose
         self._seen: set[tuple[str, int, str]] = set()
@@ -88,6 +90,9 @@ class Book:
                 topic: None if _names(event.topic, topic) else where
                 for topic, where in self.places.items()
             }
+        elif self._consumes:
+            # It is not given again what it has, and nobody knows how much of that was lost.
+            self.places[event.topic] = None
         else:
             self.places[event.topic] = position
 

@@ -1,6 +1,6 @@
 """How far each consumer has come, as the server must know it: one number for each name."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from math import inf
 
 from ....core.records import Acknowledged
@@ -14,9 +14,18 @@ Key = tuple[str, str, str]
 
 
 class Consumption:
-    """What consumers have acknowledged, and what they were sent."""
+    """What consumers have acknowledged, and what they were sent.
 
-    def __init__(self) -> None:
+    Args:
+        keeps: whether a publication must be kept.
+        remembers: whether its epoch must be known.
+    """
+
+    def __init__(
+        self, keeps: Callable[[str, int], bool], remembers: Callable[[str, int], bool]
+    ) -> None:
+        self._keeps = keeps
+        self._remembers = remembers
         self.known: dict[Key, int] = {}
         """What this process knows."""
         self.sent: dict[Key, int] = {}
@@ -35,7 +44,7 @@ class Consumption:
     def begins(self, key: Key, offset: int, now: float) -> None:
         """A session is told that it is this consumer, and where it begins."""
         known = self.known.get(key)
-        if known is not None and offset != known and not (key in self._loose and offset < known):
+        if known is not None and offset != known and not self._may_begin(key, offset, known):
             text = f"{key} begins behind {offset}, and has acknowledged {known}"
             raise Violation("a consumer begins where it acknowledged", text)
         if known is None:
@@ -43,8 +52,15 @@ class Consumption:
             if sent > acked and offset > acked:
                 text = f"{key} begins behind {offset}; it was sent {sent}, and acknowledged {acked}"
                 raise Violation("what was sent and not acknowledged comes again", text)
-        self._loose.discard(key)
         self._go(key, offset, now)
+
+    def _may_begin(self, key: Key, offset: int, known: int) -> bool:
+        """Whether a consumer may begin elsewhere than where it acknowledged."""
+        if offset < known and not self._remembers(key[2], known):
+            return True  # nobody knows any more whether that is what it acknowledged
+        # Behind a loss it may begin earlier; or later, where nothing is kept that would come.
+        lost = key in self._loose
+        return lost and (offset < known or not self._keeps(key[2], known + 1))
 
     def acknowledges(self, key: Key, offset: int, now: float) -> None:
         """The server has taken an acknowledgement."""

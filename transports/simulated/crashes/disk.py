@@ -257,6 +257,6 @@ class Disk:
         if self.state is Store.FULL:
             raise StoreUnavailable("the disk is full")
         heads = self.shelf.open()
-        self._ledger.opened()
+        self._ledger.opened({topic: head.first for topic, head in heads.topics.items()})
         self._occurred["damages told"] += len(heads.damages)
         return heads

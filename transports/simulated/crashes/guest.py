@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["Guest"]
 
 _LIMITS: Final = (
-    ClientLimits(identify_timeout=3.0, settled_after=1.0, ack_interval=0.02),
+    ClientLimits(identify_timeout=3.0, settled_after=1.0, ack_interval=0.2),
     ClientLimits(identify_timeout=3.0, settled_after=1.0, max_events=4, ack_batch=2),
 )
 
@@ -176,7 +176,7 @@ class Guest:
         if world.happens(CrashFault.LATENCY):
             latency = (0.0, 0.15)
         if world.happens(CrashFault.PIECES):
-            chunk = (10, 120)
+            chunk = (40, 400)
         if world.happens(CrashFault.NARROW):
             window = 600
         return Network(latency=latency, chunk=chunk, window=window)

@@ -4,8 +4,8 @@ Each publication says who it is: its message begins with a name that no other ha
 tell whether it was lost, doubled, or put in another's place.
 """
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -13,6 +13,9 @@ from ....core.records import Record
 from ..violation import Violation
 
 __all__ = ["Ledger", "Line", "Position", "is_durable", "name_in"]
+
+_REMEMBERED: Final = 30
+"""Epochs of one log that are surely remembered. Those that were begun in vain count, too."""
 
 Position = tuple[int, str]
 """An offset and an epoch."""
@@ -158,10 +161,25 @@ class Ledger:
             self.places[name] = (offset, record.epoch)
             self.last[topic] = offset
 
-    def opened(self) -> None:
-        """The store was opened: no log goes on in an epoch that it has."""
+    def opened(self, kept_from: Mapping[str, int]) -> None:
+        """The store was opened: no log goes on in an epoch that it has.
+
+        Args:
+            kept_from: by topic, the oldest offset that the store has.
+        """
         for topic, epochs in self._epochs.items():
             self._over.setdefault(topic, set()).update(epochs)
+        # Where an append failed, what the store says counts; and a name goes with the record that has it.
+        for line in self._gone(kept_from):
+            if line.name not in self._told:
+                self.excused.add(line.name)
+
+    def _gone(self, kept_from: Mapping[str, int]) -> Iterator[Line]:
+        for topic, first in kept_from.items():
+            for offset, line in self.stored.get(topic, {}).items():
+                if offset >= first:
+                    break
+                yield line
 
     def cut(self, topic: str, after: int, *, damaged: bool, answered: bool) -> None:
         """What a topic has behind an offset is lost.
@@ -187,26 +205,25 @@ class Ledger:
         if answered:
             self.shortened.add(topic)
 
-    def restarted(self, kept_from: dict[str, int]) -> None:
-        """A process begins. What was only in memory is gone.
-
-        Args:
-            kept_from: by topic, the oldest offset that the store has.
-        """
+    def restarted(self, kept_from: Mapping[str, int]) -> None:
+        """A process begins. What was only in memory is gone, such as the names of what is not kept."""
         self.life += 1
-        self.opened()
         for topic in [topic for topic in self.last if not is_durable(topic)]:
             self.last[topic] = 0
         for name in self._told:
             if not is_durable(self.published[name][1]):
                 self.excused.add(name)
-        # Names go with the records that have them.
-        for topic, first in kept_from.items():
-            for offset, line in self.stored.get(topic, {}).items():
-                if offset < first:
-                    self.excused.add(line.name)
+        self.excused.update(line.name for line in self._gone(kept_from))
 
     # Resuming.
+
+    def remembers(self, topic: str, offset: int) -> bool:
+        """Whether the epoch of what is stored at an offset is one of the newest, which logs remember."""
+        log = self.stored.get(topic, {})
+        if offset not in log:
+            return True
+        newest = list(dict.fromkeys(line.epoch for line in reversed(log.values())))
+        return log[offset].epoch in newest[:_REMEMBERED]
 
     def may_resume(self, topic: str, offset: int, epoch: str) -> bool:
         """Whether what the hub has behind a position may be what followed it."""
@@ -222,4 +239,4 @@ class Ledger:
         if not is_durable(topic) or not self.may_resume(topic, offset, epoch):
             return False
         whole = all(cut < offset for cut in self.damaged.get(topic, ()))
-        return whole and kept_from <= offset + 1 and offset > 0
+        return whole and self.remembers(topic, offset) and kept_from <= offset + 1 and offset > 0

@@ -1,5 +1,6 @@
 """What clients are there for: they publish, read, or consume and acknowledge."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
 from ....core.client_streams import Stream
@@ -18,6 +19,9 @@ __all__ = ["Consumer", "Publisher", "Reader"]
 
 _SIZES: Final = (10, 10, 10, 60, 400)
 
+_PAUSE: Final = 0.5
+"""Seconds after which something is published again that may not have been stored."""
+
 _REPEATED: Final = 90.0
 """Seconds in which something is published again: hubs remember it longer."""
 
@@ -31,6 +35,7 @@ class Publisher(Guest):
         """Names of what is not answered."""
         self._messages: dict[str, tuple[str, str, float]] = {}
         self._asked: dict[int, str] = {}
+        self._repeats = False
 
     def begin(self) -> None:
         """Publish again what was not answered."""
@@ -38,14 +43,15 @@ class Publisher(Guest):
         for name in tuple(self.open):
             self._say(name)
 
-    def publish(self, topic: str) -> None:
-        """Publish something new."""
+    def publish(self, topics: Sequence[str]) -> None:
+        """Publish something new on each of these."""
         world = self.world
-        name = world.ledger.publish(self.plan.user, topic)
-        message = f"{name}:".ljust(world.random.choice(_SIZES), ".")
-        self._messages[name] = topic, message, world.agenda.now
-        self.open[name] = None
-        self._say(name)
+        for topic in topics:
+            name = world.ledger.publish(self.plan.user, topic)
+            message = f"{name}:".ljust(world.random.choice(_SIZES), ".")
+            self._messages[name] = topic, message, world.agenda.now
+            self.open[name] = None
+            self._say(name)
         self.changed()
 
     def repeat(self) -> bool:
@@ -72,12 +78,21 @@ class Publisher(Guest):
         elif name in self.open:
             if not is_durable(topic):
                 raise Violation("memory never fails", f"{self.whose}: {name} {answer}")
-            self.world.agenda.at(self.world.agenda.now + 0.4, lambda: self._say_again(name))
+            self._later()
 
-    def _say_again(self, name: str) -> None:
-        if name in self.open and name not in self._asked.values():
-            self._say(name)
-            self.changed()
+    def _later(self) -> None:
+        """Publish again what may not have been stored, all of it at once."""
+        if not self._repeats:
+            self._repeats = True
+            self.world.agenda.at(self.world.agenda.now + _PAUSE, self._say_again)
+
+    def _say_again(self) -> None:
+        self._repeats = False
+        asked = set(self._asked.values())
+        for name in self.open:
+            if name not in asked:
+                self._say(name)
+        self.changed()
 
     def _say(self, name: str) -> None:
         topic, message, _ = self._messages[name]
@@ -166,7 +181,7 @@ class Consumer(_Listener):
         """Subscribe, and go on where the hub says."""
         self.replaced = False
         self._handled.clear()
-        self.book = Book(self.world.ledger, self.whose)
+        self.book = Book(self.world.ledger, self.whose, consumes=True)
         self.stream = self.machine.subscribe(
             self.plan.topics,
             self.world.agenda.now,

@@ -20,6 +20,9 @@ _STEP: Final = 0.25
 _EVERY: Final = 60
 """Actions between two looks at the hub's bounds."""
 
+_BURSTS: Final = (1, 2, 6, 12)
+"""Publications at once."""
+
 _STORES: Final = {
     CrashFault.SLOW: Store.SLOW,
     CrashFault.LATE: Store.LATE,
@@ -48,7 +51,7 @@ class CrashStorm:
         self._random = self.world.random
         self._jump = 0.0
         weights: dict[Callable[[], bool], float] = {
-            self._publish: 34.0,
+            self._publish: 12.0,
             self._repeat: 3.0,
             self._take: 5.0,
             self._acknowledge: 14.0,
@@ -89,10 +92,10 @@ class CrashStorm:
 
     def _publish(self) -> bool:
         publisher = self._random.choice(self.world.publishers)
-        for _ in range(self._random.choice((1, 1, 2, 3))):
-            publisher.publish(self._random.choice(TOPICS))
-            self.done += 1
-        self.done -= 1
+        count = self._random.choice(_BURSTS)
+        topics = self._random.sample(TOPICS, 2)
+        publisher.publish([self._random.choice(topics) for _ in range(count)])
+        self.done += count - 1
         return True
 
     def _repeat(self) -> bool:
@@ -212,7 +215,7 @@ class CrashStorm:
             consumer.acknowledge(1 << 30)
         self._wait(self._not_there)
         for topic in TOPICS:
-            self._random.choice(world.publishers).publish(topic)
+            self._random.choice(world.publishers).publish([topic])
         self._wait(self._not_caught_up)
         world.check()
         world.check_covered()

@@ -50,7 +50,7 @@ class World:
         self.jumped = 0.0
         """Seconds by which that was changed, in all."""
         self.ledger = Ledger()
-        self.consumption = Consumption()
+        self.consumption = Consumption(self.keeps, self.ledger.remembers)
         self.handled: dict[str, int] = {}
         """By topic, publications that this process was asked for."""
         self.leaving = False
@@ -69,6 +69,7 @@ class World:
         self.server = Server(self, plan.turn)
         self._wire = WireReader()
         self._covered: dict[Key, set[int]] = {}
+        self._got: dict[Key, set[str]] = {}
         self._keeps = {rule.pattern: rule for rule in plan.config.rules}
         kinds = {"publisher": Publisher, "reader": Reader, "consumer": Consumer}
         self.guests: list[Guest] = [
@@ -137,6 +138,16 @@ class World:
     def cover(self, key: Key, offset: int) -> None:
         """A consumer's application has got something."""
         self._covered.setdefault(key, set()).add(offset)
+        line = self.ledger.stored.get(key[2], {}).get(offset)
+        if line is not None:
+            self._got.setdefault(key, set()).add(line.name)
+
+    def check_handled(self, key: Key, offset: int) -> None:
+        """A consumer acknowledges something."""
+        line = self.ledger.stored.get(key[2], {}).get(offset)
+        if line is not None and line.name not in self._got.get(key, ()):
+            text = f"{key} acknowledges {offset}, {line.name}, which no application of it got"
+            raise Violation("only what was handled is acknowledged", text)
 
     def check_covered(self) -> None:
         """When everybody has caught up: whether each consumer got all from its beginning on."""
