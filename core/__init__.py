@@ -4,7 +4,29 @@ Nothing here knows a socket, a clock, a random source or an event loop. `hubbub.
 adapter drives a machine.
 """
 
-from .auth import AnonymousAccess, External, TokenAuth, TokenEntry, hash_token, new_token
+from .auth import (
+    AnonymousAccess,
+    External,
+    TokenAuth,
+    TokenEntry,
+    hash_token,
+    name_key,
+    new_token,
+)
+from .backoff import Backoff
+from .client import HubClient
+from .client_events import (
+    ClientEffect,
+    Connect,
+    Ending,
+    FetchToken,
+    Resumed,
+    StateChange,
+    StreamEvent,
+)
+from .client_options import ClientLimits, HubClientOptions
+from .client_states import ClientState
+from .client_streams import Stream
 from .effects import (
     Append,
     Authenticate,
@@ -42,13 +64,26 @@ from .handshake import HEALTHZ, ClientOptions, ServerOptions
 from .http import Headers, HeadersLike, Request, Response, Routes, respond, text_response
 from .hub import Hub
 from .hub_config import HubConfig
-from .hub_events import Counters, HubEvent
+from .hub_events import (
+    AuthFailed,
+    Counters,
+    HubEvent,
+    Joined,
+    Left,
+    OpeningRefused,
+    RequestFailed,
+    Slow,
+    StoreDamaged,
+    StoreFailed,
+    StoreReopened,
+    TurnedAway,
+)
 from .hub_limits import HubLimits
 from .limits import Limits, TokenBucket
 from .link import End, Link
 from .outgoing import PreparedMessage
-from .records import Heads
-from .rules import Rule
+from .records import Acknowledged, Damage, Heads, Record, Retention
+from .rules import DEFAULT_RULES, Rule
 from .sender import Entropy
 from .session import Session
 from .states import State
@@ -56,27 +91,38 @@ from .timeouts import Deadlines
 from .websocket import WebSocket
 
 __all__ = [
+    "DEFAULT_RULES",
     "HEALTHZ",
     "Accepted",
+    "Acknowledged",
     "AnonymousAccess",
     "Append",
+    "AuthFailed",
     "Authenticate",
+    "Backoff",
     "BinaryMessage",
+    "ClientEffect",
+    "ClientLimits",
     "ClientOptions",
+    "ClientState",
     "Close",
     "CloseCode",
     "Closed",
+    "Connect",
     "Counters",
+    "Damage",
     "Deadlines",
     "Deflate",
     "Denied",
     "Done",
     "Effect",
     "End",
+    "Ending",
     "Entropy",
     "Event",
     "External",
     "Failed",
+    "FetchToken",
     "Grant",
     "Headers",
     "HeadersLike",
@@ -85,38 +131,56 @@ __all__ = [
     "HttpRequest",
     "HttpRequested",
     "Hub",
+    "HubClient",
+    "HubClientOptions",
     "HubConfig",
     "HubEvent",
     "HubLimits",
+    "Joined",
+    "Left",
     "Limits",
     "Link",
     "LocalProtocolError",
     "Opcode",
+    "OpeningRefused",
     "Outcome",
     "Pong",
     "PreparedMessage",
     "ProtocolError",
     "Read",
+    "Record",
     "Refused",
     "Reopen",
     "Request",
+    "RequestFailed",
     "Requested",
     "Response",
+    "Resumed",
+    "Retention",
     "Routes",
     "Rule",
     "RunHook",
     "ServerOptions",
     "Session",
+    "Slow",
     "State",
+    "StateChange",
+    "StoreDamaged",
+    "StoreFailed",
+    "StoreReopened",
+    "Stream",
+    "StreamEvent",
     "TextMessage",
     "TokenAuth",
     "TokenBucket",
     "TokenEntry",
     "Trim",
     "TrustedProxies",
+    "TurnedAway",
     "WebSocket",
     "Who",
     "hash_token",
+    "name_key",
     "new_token",
     "respond",
     "text_response",

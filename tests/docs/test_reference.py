@@ -43,9 +43,10 @@ def exported(module: object) -> set[str]:
     ("pages", "public"),
     [
         (
-            ["core.md", "hub.md"],
-            set(hubbub.core.__all__) - {"Link", "End"},
-        ),  # those stand in their module
+            ["core.md", "hub.md", "hub-client.md"],
+            # Those stand in their module, and with `connect_hub`.
+            set(hubbub.core.__all__) - {"Link", "End", "ClientLimits"},
+        ),
         (["asyncio.md", "shared.md"], exported(hubbub.transports.asyncio) | BASES),
         (["trio.md", "shared.md"], exported(hubbub.transports.trio) | BASES),
         (["exceptions.md"], EXCEPTIONS),

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 from muting_hub import CONFIG, TOKENS, make_hooks
 
-from hubbub.core.auth import name_key
+from hubbub.core import name_key
 from hubbub.core.strategies import HookFunctions, HubModel, ModelClient
 from hubbub.transports.simulated import without_loop
 
