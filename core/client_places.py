@@ -49,7 +49,7 @@ class Place:
         Returns:
             `SEEN` if this one was seen before; None if nobody can know.
         """
-        if offset <= (self.offset if epoch == self.epoch else self._older.get(epoch, 0)):
+        if offset <= self._older.get(epoch, 0) or (epoch == self.epoch and offset <= self.offset):
             return SEEN
         if self.unsure:
             return 0
@@ -61,8 +61,9 @@ class Place:
     def go(self, offset: int, epoch: str) -> None:
         """Go to another place, and keep in mind what was seen."""
         if epoch != self.epoch:
-            self._older.pop(epoch, None)
-            self._older[self.epoch] = self.offset
+            # It may go back, and what was seen beyond that was seen all the same.
+            seen = self._older.pop(self.epoch, 0)
+            self._older[self.epoch] = max(seen, self.offset)
             if len(self._older) > _EPOCHS:
                 del self._older[next(iter(self._older))]
         self.offset = offset
@@ -93,6 +94,17 @@ class Places:
     def forget(self, topic: str) -> None:
         """Nobody knows where it stands."""
         self._known.pop(topic, None)
+
+    def follow(self, topic: str, offset: int, epoch: str) -> None:
+        """Something that was seen came again: one that was set back goes on with it."""
+        place = self._known.get(topic)
+        if place is not None and offset == place.offset + 1:
+            place.go(offset, epoch)
+
+    def epochs_before(self, topic: str, epoch: str) -> tuple[str, ...]:
+        """Epochs of which something was seen, but for one."""
+        place = self._known.get(topic)
+        return () if place is None else tuple(one for one in place.epochs if one != epoch)
 
     def doubt(self, topic: str) -> None:
         """Something is lost, and nobody knows how much."""

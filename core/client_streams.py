@@ -338,6 +338,7 @@ class Stream:
         if position is not None:
             missed = self._places.missed(topic, position.offset, position.epoch)
             if missed == SEEN:
+                self._places.follow(topic, position.offset, position.epoch)
                 if self.acks is not None:
                     self.acks.receive_again(topic, position.offset, position.epoch)
                 return
@@ -354,7 +355,8 @@ class Stream:
             if missed != 0 and not told:
                 self.queue.put(Gap(topic, missed, position.offset - 1, position.epoch))
             if self.acks is not None:
-                self.acks.receive(topic, position.offset, self._epochs_before(topic, position))
+                before = self._places.epochs_before(topic, position.epoch)
+                self.acks.receive(topic, position.offset, before)
             if isinstance(event, Gap) and event.missed is not None and self.acks is not None:
                 event = self._unseen(event, event.missed, topic, position)
             self._places.go(topic, position.offset, position.epoch)
@@ -369,10 +371,6 @@ class Stream:
             return gap
         known = position.offset - place.offset if position.epoch == place.epoch else None
         return Gap(topic, known, position.offset, position.epoch)
-
-    def _epochs_before(self, topic: str, position: Position) -> Iterable[str]:
-        place = self._places.get(topic)
-        return (one for one in (place.epochs if place is not None else ()) if one != position.epoch)
 
     def _leave_out(
         self, event: StreamPush, topic: str, matched: str, position: Position | None

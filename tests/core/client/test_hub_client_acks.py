@@ -279,3 +279,23 @@ def test_a_place_that_is_known_again() -> None:
     hub.say({"type": "gap", "topic": "jobs", "missed": 9, "offset": 9, "epoch": "e1"})
     assert [take(hub, jobs) for _ in range(4)] == [1, 2, None, 2]
     assert hub.client.take(jobs, hub.now) == Gap("jobs", 7, 9, "e1")
+
+
+def test_a_place_follows_what_comes_again() -> None:
+    """A consumer that is set back to the beginning goes on, on its next connection, where it was then."""
+    hub = ready()
+    jobs = hub.subscribed("jobs", ack=True, manual=True, at={"jobs": 0})
+    hub.say(*(note("jobs", offset) for offset in range(1, 5)))
+    hub.cut()
+    hub.let_in()
+    (request,) = hub.take("subscribe")
+    hub.grant(request, jobs=(0, "e2", False))
+    hub.say(note("jobs", 1), note("jobs", 2))
+    hub.advance(20.0)
+    hub.cut()
+    hub.let_in()
+    (request,) = hub.take("subscribe")
+    assert request["since"] == {"jobs": {"offset": 2, "epoch": "e1"}}
+    hub.grant(request, jobs=(1, "e1", True))
+    hub.say(*(note("jobs", offset) for offset in range(2, 6)))
+    assert [take(hub, jobs) for _ in range(8)] == [1, 2, 3, 4, 0, 2, 5, None]
