@@ -15,13 +15,16 @@ from .outbox import Publication
 from .pending import PendingEffects
 from .records import Acknowledged, Heads, Record
 
-__all__ = ["Appending"]
+__all__ = ["UNSTORED_KEPT", "Appending"]
 
 Stored = Callable[[bool, float], None]
 """Called with whether the publication was stored, and the time."""
 
 Then = Callable[[bool, float], None]
 """Called with whether the store works again, and the time."""
+
+UNSTORED_KEPT: Final = 1_000
+"""Consumers whose position is kept to be stored later, when it could not be stored."""
 
 _BATCH: Final = 2**20
 """Bytes of data in one append, beyond which the rest waits for the next."""
@@ -50,6 +53,7 @@ class Appending:
         self._failed = failed
         self._waiting: list[tuple[Record, Publication, Stored]] = []
         self._acknowledged: dict[tuple[str, str, str], Acknowledged] = {}
+        self._unstored: dict[tuple[str, str, str], Acknowledged] = {}
         self._later: list[Then] = []
         self._out = False
         self._broken = False
@@ -105,7 +109,8 @@ class Appending:
                 break
             count += 1
         batch, self._waiting = self._waiting[:count], self._waiting[count:]
-        acknowledged, self._acknowledged = self._acknowledged, {}
+        acknowledged, self._acknowledged = self._unstored | self._acknowledged, {}
+        self._unstored = {}
 
         def answered(outcome: Outcome, at: float) -> None:
             # What is published meanwhile, by who was answered, waits for what is behind it in the batch.
@@ -114,7 +119,8 @@ class Appending:
                     self._placed(publication, at)
                     stored(True, at)
             else:
-                # Acknowledgements are not tried again: the consumer gets again what it had handled.
+                # They are stored with what comes next, so that a store that fails is not asked on and on.
+                self._unstored = dict(list(acknowledged.items())[-UNSTORED_KEPT:])
                 self._fail(batch, outcome, at)
             self._out = False
             self._go_on(at)

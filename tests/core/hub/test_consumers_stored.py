@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from hubbub.core.appending import UNSTORED_KEPT
 from hubbub.core.consumers import Acknowledgements
 from hubbub.core.effects import Append, Failed, Read
 from hubbub.core.records import Acknowledged
@@ -54,19 +55,45 @@ def test_acknowledgements_are_stored_with_what_is_published() -> None:
 
 @pytest.mark.parametrize("after_storing", [False, True])
 def test_an_acknowledgement_that_may_not_be_stored(after_storing: bool) -> None:
-    """The process remembers it. Only a new one may send again what was handled."""
+    """The process remembers it, and has it stored with what is stored next. Only a new one may not know it."""
     hub = logged_hub()
     fill(hub, "stored.a", 5)
     ann, _ = consumer(hub, "stored.a", "x", last=5)
     hub.shelf.broken, hub.shelf.fails_after_storing = "disk", after_storing
     ack(ann, "stored.a", 3)
     hub.shelf.broken = None
-    fill(hub, "stored.a", 1)
     ann, at = consumer(hub, "stored.a", "x")
     assert at == 3
+    if after_storing:
+        hub.kill()
+        assert consumer(hub, "stored.a", "x")[1] == 3
+    fill(hub, "stored.a", 1)
+    hub.kill()
+    assert consumer(hub, "stored.a", "x")[1] == 3
+
+
+def test_a_consumer_that_began_while_nothing_could_be_stored() -> None:
+    """What it was sent and has not acknowledged comes again, also from a process that is new."""
+    hub = logged_hub()
+    hub.shelf.broken = "disk"
+    consumer(hub, "stored.a", "x")
+    hub.shelf.broken = None
+    fill(hub, "stored.a", 1)
     hub.kill()
     ann, at = consumer(hub, "stored.a", "x")
-    assert at == (3 if after_storing else 0)
+    assert at == 0
+    assert received(ann, "stored.a") == first_time(1)
+
+
+def test_how_many_wait_to_be_stored() -> None:
+    """Beyond the bound the oldest of those that could not be stored are left to themselves."""
+    hub = logged_hub()
+    hub.shelf.broken = "disk"
+    appending = hub.hub._appending
+    for number in range(UNSTORED_KEPT + 5):
+        appending.acknowledge(Acknowledged("ann", str(number), "stored.a", 0, "e", 0.0), hub.now)
+        hub.settle()
+    assert len(appending._unstored) <= UNSTORED_KEPT
 
 
 def test_a_store_that_can_not_be_read_delays_only() -> None:
