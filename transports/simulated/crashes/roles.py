@@ -133,11 +133,12 @@ class _Listener(Guest):
             taken += 1
             self.book.take(event)
             if isinstance(event, Notification | Gap) and event.offset is not None:
-                self.took(event.topic or "", Position(event.offset, event.epoch or ""))
+                missed = event.missed or 1 if isinstance(event, Gap) else 1
+                self.took(event.topic or "", Position(event.offset, event.epoch or ""), missed)
         return taken
 
-    def took(self, topic: str, position: Position) -> None:
-        """It has come so far."""
+    def took(self, topic: str, position: Position, count: int) -> None:
+        """It has come so far, with so many publications, which came or were told to be missing."""
 
 
 class Reader(_Listener):
@@ -214,20 +215,22 @@ class Consumer(_Listener):
         self.changed()
         return True
 
-    def took(self, topic: str, position: Position) -> None:
+    def took(self, topic: str, position: Position, count: int) -> None:
         """It has come so far, and has not said so."""
         if self._manual:
             self._handled.append((topic, position))
-        self.world.cover((self.plan.user, self.plan.name or "", topic), position.offset)
+        key = (self.plan.user, self.plan.name or "", topic)
+        for offset in range(position.offset - count + 1, position.offset + 1):
+            self.world.cover(key, offset)
 
-    def acknowledge(self, count: int) -> bool:
-        """Say that the first so many were handled; False if there are none."""
+    def acknowledge(self, count: int) -> int:
+        """Say that the first so many were handled; how many there were."""
         said, self._handled = self._handled[:count], self._handled[count:]
         for topic, position in said:
             self.machine.acknowledge(self.stream, topic, position, self.world.agenda.now)
         if said:
             self.changed()
-        return bool(said)
+        return len(said)
 
     @property
     def behind(self) -> str | None:

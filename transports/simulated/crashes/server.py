@@ -192,9 +192,13 @@ class Server:
                 connection: Connection = session.carrier
                 connection.link.serve(connection.hub_end)
             effect = hub.next_effect()
-            if effect is None:
+            if effect is not None:
+                self._ask(effect)
+                continue
+            now, due = self._agenda.now, hub.next_timeout()
+            if due is None or due > now:
                 break
-            self._ask(effect)
+            hub.handle_timeout(now)
         while (event := hub.next_event()) is not None:
             if isinstance(event, StoreFailed | StoreReopened):
                 world.occurred[type(event).__name__] += 1
@@ -230,12 +234,8 @@ class Server:
             self._agenda.at(at, partial(self._ring, hub, at))
 
     def _ring(self, hub: Hub, at: float) -> None:
-        if hub is not self.hub or self._alarm != at:
-            return
-        self._alarm = None
-        now, due = self._agenda.now, hub.next_timeout()
-        if due is None or due > now:
-            self._set_alarm(hub)
-            return
-        hub.handle_timeout(now)
-        self.changed(now)
+        if hub is self.hub and self._alarm == at:
+            self._alarm = None
+            if not self._settling:
+                self._settling = True
+                self._settle(hub)

@@ -51,14 +51,14 @@ class CrashStorm:
         self._random = self.world.random
         self._jump = 0.0
         weights: dict[Callable[[], bool], float] = {
-            self._publish: 12.0,
+            self._publish: 6.0,
             self._repeat: 3.0,
-            self._take: 5.0,
-            self._acknowledge: 14.0,
+            self._take: 8.0,
+            self._acknowledge: 16.0,
         }
         for fault, often in plan.faults.items():
             if fault in _STORES:
-                weights[partial(self._spoil, fault)] = often * 5.0
+                weights[partial(self._spoil, fault)] = often * 3.0
             elif fault in _FAULTS:
                 action, factor = _FAULTS[fault]
                 weights[partial(action, self)] = often * factor
@@ -95,19 +95,27 @@ class CrashStorm:
         count = self._random.choice(_BURSTS)
         topics = self._random.sample(TOPICS, 2)
         publisher.publish([self._random.choice(topics) for _ in range(count)])
-        self.done += count - 1
-        return True
+        return self._did(count)
 
     def _repeat(self) -> bool:
         return self._random.choice(self.world.publishers).repeat()
 
     def _take(self) -> bool:
         lazy = [one for one in self.world.readers if one.lazy]
-        return bool(lazy) and self._random.choice(lazy).take(self._random.randint(1, 12)) > 0
+        if not lazy:
+            return False
+        return self._did(self._random.choice(lazy).take(self._random.randint(1, 12)))
 
     def _acknowledge(self) -> bool:
         lazy = [one for one in self.world.consumers if one.lazy]
-        return bool(lazy) and self._random.choice(lazy).acknowledge(self._random.randint(1, 6))
+        if not lazy:
+            return False
+        return self._did(self._random.choice(lazy).acknowledge(self._random.randint(1, 8)))
+
+    def _did(self, count: int) -> bool:
+        """An application called its client so often."""
+        self.done += max(0, count - 1)
+        return count > 0
 
     # What goes wrong.
 
@@ -139,7 +147,7 @@ class CrashStorm:
         if world.server.hub is None or world.finishing:
             return
         world.occurred[f"fault {CrashFault.CRASH}"] += 1
-        world.server.crash(how, self._random.uniform(0.02, 1.5))
+        world.server.crash(how, self._random.uniform(0.02, 0.8))
         for fault in (CrashFault.DAMAGE, CrashFault.LOST_COMMITS):
             often = world.plan.faults.get(fault, 0.0)
             if self._random.random() < often / 2:
@@ -269,12 +277,12 @@ class CrashStorm:
 
 
 _FAULTS: Final[dict[CrashFault, tuple[Callable[[CrashStorm], bool], float]]] = {
-    CrashFault.CRASH: (CrashStorm._crash, 2.0),
-    CrashFault.CUT: (CrashStorm._cut, 5.0),
-    CrashFault.RECONNECT_STORM: (CrashStorm._reconnect_storm, 0.6),
-    CrashFault.STALL: (CrashStorm._stall, 4.0),
-    CrashFault.CLIENT_CRASH: (CrashStorm._client_crash, 3.0),
+    CrashFault.CRASH: (CrashStorm._crash, 1.2),
+    CrashFault.CUT: (CrashStorm._cut, 3.0),
+    CrashFault.RECONNECT_STORM: (CrashStorm._reconnect_storm, 0.5),
+    CrashFault.STALL: (CrashStorm._stall, 2.5),
+    CrashFault.CLIENT_CRASH: (CrashStorm._client_crash, 1.5),
     CrashFault.TAKEOVER: (CrashStorm._take_over, 12.0),
-    CrashFault.CLOCK: (CrashStorm._set_clock, 2.0),
+    CrashFault.CLOCK: (CrashStorm._set_clock, 1.5),
 }
 """Faults that are actions: what they do, and how often, compared with others."""
