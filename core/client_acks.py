@@ -52,24 +52,29 @@ class Acks:
 
     def receive_again(self, topic: str, offset: int, epoch: str) -> None:
         """The hub sent, on this connection, a publication that was received before."""
-        if epoch in self._ended.get(topic, ()) and topic in self._before:
-            # It is still the log that it was: what was handled of it counts.
-            del self._ended[topic]
-            self._handled[topic] = max(self._handled[topic], self._before.pop(topic))
+        self._look(topic, epoch)
         known = self._received.get(topic)
         if known is not None and offset > known:
             self._received[topic] = offset
 
-    def receive(self, topic: str, offset: int, before: Iterable[str]) -> None:
+    def _look(self, topic: str, epoch: str) -> None:
+        """The hub sent something of an epoch: if that had ended, it is still the log that it was."""
+        if epoch in self._ended.get(topic, ()):
+            del self._ended[topic]
+            self._handled[topic] = max(self._handled[topic], self._before.pop(topic, 0))
+
+    def receive(self, topic: str, offset: int, epoch: str, before: Iterable[str]) -> None:
         """The hub sent a publication that is new.
 
         Args:
             topic: which.
             offset: its.
+            epoch: its.
             before: epochs of what was received before it.
         """
         if topic not in self._received:
             return
+        self._look(topic, epoch)
         if self._began[topic] < offset <= self._handled[topic]:
             # The log had lost its tail, and this takes the place of something that was handled.
             self._handled[topic] = offset - 1

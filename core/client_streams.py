@@ -356,7 +356,7 @@ class Stream:
                 self.queue.put(Gap(topic, missed, position.offset - 1, position.epoch))
             if self.acks is not None:
                 before = self._places.epochs_before(topic, position.epoch)
-                self.acks.receive(topic, position.offset, before)
+                self.acks.receive(topic, position.offset, position.epoch, before)
             if isinstance(event, Gap) and event.missed is not None and self.acks is not None:
                 event = self._unseen(event, event.missed, topic, position)
             self._places.go(topic, position.offset, position.epoch)

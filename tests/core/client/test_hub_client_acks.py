@@ -299,3 +299,17 @@ def test_a_place_follows_what_comes_again() -> None:
     hub.grant(request, jobs=(1, "e1", True))
     hub.say(*(note("jobs", offset) for offset in range(2, 6)))
     assert [take(hub, jobs) for _ in range(8)] == [1, 2, 3, 4, 0, 2, 5, None]
+
+
+def test_an_epoch_that_goes_on() -> None:
+    """What the hub still sends counts, though it began elsewhere meanwhile."""
+    hub = ready()
+    jobs = hub.subscribed("jobs", ack=True, manual=True, at={"jobs": 0})
+    hub.cut()
+    hub.let_in()
+    (request,) = hub.take("subscribe")
+    hub.grant(request, jobs=(0, "e2", False))
+    hub.say(note("jobs", 1, "e0"), note("jobs", 2, "e1"))
+    assert [take(hub, jobs) for _ in range(3)] == [0, 1, 2]
+    hub.client.acknowledge(jobs, "jobs", Position(2, "e1"), hub.now)
+    assert acks(hub) == [2]
