@@ -33,6 +33,7 @@ class Consumption:
         self.moved: dict[Key, tuple[float, int]] = {}
         """When the position moved last, and from where."""
         self._stored: dict[Key, int] = {}
+        self._passed: dict[Key, int] = {}
         self._before: dict[Key, tuple[int, int]] = {}
         self._ever: dict[Key, set[int]] = {}
         self._loose: set[Key] = set()
@@ -95,16 +96,21 @@ class Consumption:
         """They are stored."""
         for one in acknowledged:
             self._stored[one.user, one.name, one.topic] = one.offset
+        for key in self.known:
+            if key not in self._stored:
+                self._passed[key] = self._passed.get(key, 0) + 1
 
     def restarted(self) -> None:
         """A process begins, and knows what is stored."""
         for key, acked in self.known.items():
-            if is_durable(key[2]) and key not in self._stored:
+            # Of two appends that were stored since, one knew of it.
+            if is_durable(key[2]) and self._passed.get(key, 0) > 1:
                 self._before[key] = (acked, self.sent.get(key, 0))
         self.known = dict(self._stored)
         self.sent.clear()
         self.moved.clear()
         self.coming.clear()
+        self._passed.clear()
 
     def cut(self, topic: str, last: int) -> None:
         """What a topic had behind an offset is lost: it may all come again, and more."""

@@ -26,7 +26,7 @@ _LIMITS: Final = (
     ClientLimits(identify_timeout=3.0, settled_after=1.0, max_events=4, ack_batch=2),
 )
 
-_BACKOFF: Final = Backoff(first=0.2, cap=1.0)
+_BACKOFF: Final = Backoff(first=0.4, cap=1.0)
 
 _TO_CONNECT: Final = 0.002
 """Seconds that it takes to learn whether anybody listens."""

@@ -19,7 +19,7 @@ __all__ = ["Consumer", "Publisher", "Reader"]
 
 _SIZES: Final = (10, 10, 10, 60, 400)
 
-_PAUSE: Final = 0.5
+_PAUSE: Final = 1.0
 """Seconds after which something is published again that may not have been stored."""
 
 _REPEATED: Final = 90.0

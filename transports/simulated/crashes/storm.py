@@ -20,7 +20,7 @@ _STEP: Final = 0.25
 _EVERY: Final = 60
 """Actions between two looks at the hub's bounds."""
 
-_BURSTS: Final = (1, 2, 6, 12)
+_BURSTS: Final = (1, 2, 6, 10)
 """Publications at once."""
 
 _STORES: Final = {
@@ -51,7 +51,7 @@ class CrashStorm:
         self._random = self.world.random
         self._jump = 0.0
         weights: dict[Callable[[], bool], float] = {
-            self._publish: 6.0,
+            self._publish: 4.5,
             self._repeat: 3.0,
             self._take: 8.0,
             self._acknowledge: 16.0,
