@@ -1,7 +1,7 @@
 """Plays many seeds on several processes."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -9,12 +9,17 @@ from typing import Final
 
 from .playing import Outcome, simulate
 
-__all__ = ["simulate_many"]
+__all__ = ["Play", "simulate_many"]
+
+Play = Callable[[int], Outcome]
+"""Plays one seed. Other processes import it by its name."""
 
 _HASH_SEED: Final = "PYTHONHASHSEED"
 
 
-def simulate_many(seeds: Sequence[int], *, processes: int = 1, times: int = 2) -> Iterator[Outcome]:
+def simulate_many(
+    seeds: Sequence[int], *, processes: int = 1, times: int = 2, play: Play = simulate
+) -> Iterator[Outcome]:
     """Play seeds, each several times; the outcomes, as they come.
 
     The second time is in another process, if there are several, and those hash texts differently: so a run
@@ -24,6 +29,7 @@ def simulate_many(seeds: Sequence[int], *, processes: int = 1, times: int = 2) -
         seeds: which.
         processes: how many play at once.
         times: how often each is played.
+        play: what plays one: `simulate`, or `simulate_crashes`.
 
     Raises:
         RuntimeError: a process died.
@@ -33,7 +39,7 @@ def simulate_many(seeds: Sequence[int], *, processes: int = 1, times: int = 2) -
     parts = [runs[at : at + share] for at in range(0, len(runs), share)]
     if processes <= 1:
         for seed in runs:
-            yield simulate(seed)
+            yield play(seed)
         return
     context = get_context("spawn")
     readers: dict[Connection, int] = {}
@@ -43,7 +49,7 @@ def simulate_many(seeds: Sequence[int], *, processes: int = 1, times: int = 2) -
         for number, part in enumerate(parts):
             reader, writer = context.Pipe(duplex=False)
             os.environ[_HASH_SEED] = str(number + 1)
-            worker = context.Process(target=_work, args=(writer, part), daemon=True)
+            worker = context.Process(target=_work, args=(writer, part, play), daemon=True)
             worker.start()
             writer.close()
             workers.append(worker)
@@ -70,7 +76,7 @@ def simulate_many(seeds: Sequence[int], *, processes: int = 1, times: int = 2) -
             process.join()
 
 
-def _work(writer: Connection, seeds: list[int]) -> None:
+def _work(writer: Connection, seeds: list[int], play: Play) -> None:
     for seed in seeds:
-        writer.send(simulate(seed))
+        writer.send(play(seed))
     writer.close()

@@ -51,17 +51,25 @@ class CrashStorm:
         self._random = self.world.random
         self._jump = 0.0
         weights: dict[Callable[[], bool], float] = {
-            self._publish: 4.5,
-            self._repeat: 3.0,
-            self._take: 8.0,
-            self._acknowledge: 16.0,
+            self._publish: 3.0,
+            self._repeat: 4.0,
+            self._take: 14.0,
+            self._acknowledge: 20.0,
         }
-        for fault, often in plan.faults.items():
-            if fault in _STORES:
-                weights[partial(self._spoil, fault)] = often * 3.0
-            elif fault in _FAULTS:
-                action, factor = _FAULTS[fault]
-                weights[partial(action, self)] = often * factor
+        faults: dict[CrashFault, tuple[Callable[[], bool], float]] = {
+            CrashFault.CRASH: (self._crash, 0.9),
+            CrashFault.CUT: (self._cut, 2.0),
+            CrashFault.RECONNECT_STORM: (self._reconnect_storm, 0.25),
+            CrashFault.STALL: (self._stall, 2.5),
+            CrashFault.CLIENT_CRASH: (self._client_crash, 1.5),
+            CrashFault.TAKEOVER: (self._take_over, 12.0),
+            CrashFault.CLOCK: (self._set_clock, 1.5),
+        }
+        for fault, state in _STORES.items():
+            faults[fault] = partial(self._spoil, state), 3.0
+        for fault, (action, factor) in faults.items():
+            if plan.faults.get(fault):
+                weights[action] = plan.faults[fault] * factor
         self._actions = tuple(weights)
         self._weights = tuple(weights.values())
 
@@ -119,12 +127,12 @@ class CrashStorm:
 
     # What goes wrong.
 
-    def _spoil(self, fault: CrashFault) -> bool:
+    def _spoil(self, state: Store) -> bool:
         """From now on the store is in a bad way, for a while."""
         world = self.world
         if world.disk.state is not Store.WELL:
             return False
-        world.disk.state = _STORES[fault]
+        world.disk.state = state
         world.note("the store", world.disk.state)
         world.agenda.at(world.agenda.now + self._random.uniform(0.1, 2.5), self._mend)
         return True
@@ -150,7 +158,7 @@ class CrashStorm:
         world.server.crash(how, self._random.uniform(0.02, 0.8))
         for fault in (CrashFault.DAMAGE, CrashFault.LOST_COMMITS):
             often = world.plan.faults.get(fault, 0.0)
-            if self._random.random() < often / 2:
+            if self._random.random() < often:
                 durable = [topic for topic in TOPICS if topic.startswith("d.")]
                 if world.disk.lose(durable, damaged=fault is CrashFault.DAMAGE):
                     world.occurred[f"fault {fault}"] += 1
@@ -274,15 +282,3 @@ class CrashStorm:
 
         self._wait(missing)
         check_empty(hub)
-
-
-_FAULTS: Final[dict[CrashFault, tuple[Callable[[CrashStorm], bool], float]]] = {
-    CrashFault.CRASH: (CrashStorm._crash, 1.2),
-    CrashFault.CUT: (CrashStorm._cut, 3.0),
-    CrashFault.RECONNECT_STORM: (CrashStorm._reconnect_storm, 0.5),
-    CrashFault.STALL: (CrashStorm._stall, 2.5),
-    CrashFault.CLIENT_CRASH: (CrashStorm._client_crash, 1.5),
-    CrashFault.TAKEOVER: (CrashStorm._take_over, 12.0),
-    CrashFault.CLOCK: (CrashStorm._set_clock, 1.5),
-}
-"""Faults that are actions: what they do, and how often, compared with others."""

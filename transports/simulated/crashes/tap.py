@@ -178,14 +178,16 @@ class Tap:
     def _begin(self, topic: str, request: dict[str, Any], told: dict[str, Any], now: float) -> None:
         """A subscription is granted."""
         world = self._world
-        position = (told.get("positions") or {}).get(topic)
+        positions: dict[str, dict[str, Any]] = told.get("positions") or {}
+        position = positions.get(topic)
         if position is None:
             self._patterns[topic] = None
             return
         offset, epoch = position["offset"], position["epoch"]
         if not is_durable(topic):
             world.ledger.check_life(topic, epoch)
-        since = (request.get("since") or {}).get(topic)
+        asked: dict[str, dict[str, Any]] = request.get("since") or {}
+        since = asked.get(topic)
         if since is not None:
             self._check_since(topic, since, position, request)
         if request.get("ack"):
@@ -304,11 +306,11 @@ class Tap:
                 raise self._fail("a gap is told where something is lost", f"{told}")
             follow.next = None
             return
-        if follow.next is not None and missed != offset + 1 - follow.next:
-            # What was to be sent again may be gone by now.
-            if not self._starts_again(follow, offset - missed, now):
-                text = f"{told}, where {follow.next} comes next"
-                raise self._fail("a gap counts what is lost", text)
+        goes_on = follow.next is None or missed == offset + 1 - follow.next
+        # What was to be sent again may be gone by now.
+        if not goes_on and not self._starts_again(follow, offset - missed, now):
+            text = f"{told}, where {follow.next} comes next"
+            raise self._fail("a gap counts what is lost", text)
         if world.keeps(topic, offset):
             raise self._fail("a gap is told where something is lost", f"{told}")
         follow.next = offset + 1
