@@ -1,5 +1,6 @@
 """What an application is told of its subscription over all connections, and what must hold of that."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from ....core.client_events import Resumed, StreamEvent
@@ -19,11 +20,14 @@ class Book:
     Args:
         ledger: what is true.
         whose: for the report.
-        consumes: whether it is a consumer's.
+        got: whether an application of this consumer ever got a publication of a topic; None where nobody
+            acknowledges.
     """
 
-    def __init__(self, ledger: "Ledger", whose: str, *, consumes: bool = False) -> None:
-        self._consumes = consumes
+    def __init__(
+        self, ledger: "Ledger", whose: str, got: Callable[[str, str], bool] | None = None
+    ) -> None:
+        self._got_before = got
         self._ledger = ledger
         self._whose = whose
         self._seen: set[tuple[str, int, str]] = set()
@@ -58,7 +62,7 @@ class Book:
             raise self._fail("an application gets nothing twice", f"{topic} {offset} {epoch}")
         self._seen.add((topic, offset, epoch))
         place = self.places.get(topic)
-        if self._consumes and place is not None and offset <= place.offset:
+        if self._got_before is not None and place is not None and offset <= place.offset:
             # The hub does not know how far its consumer was when this began, and sends what came before.
             self.got.append(event)
             return
@@ -70,13 +74,11 @@ class Book:
 
     def _has(self, topic: str, first: int, end: int) -> bool:
         """Whether nothing is missing from an offset up to another: a consumer may have got that before."""
-        if first == end or not self._consumes:
+        got = self._got_before
+        if first >= end or got is None:
             return first == end
         log = self._ledger.stored.get(topic, {})
-        return first < end and all(
-            offset in log and (topic, offset, log[offset].epoch) in self._seen
-            for offset in range(first, end)
-        )
+        return all(offset in log and got(topic, log[offset].name) for offset in range(first, end))
 
     def _gap(self, event: Gap) -> None:
         topic, place = event.topic, self.places.get(event.topic)
@@ -104,7 +106,7 @@ class Book:
                 topic: None if _names(event.topic, topic) else where
                 for topic, where in self.places.items()
             }
-        elif self._consumes:
+        elif self._got_before is not None:
             # It is not given again what it has, and nobody knows how much of that was lost.
             self.places[event.topic] = None
         else:

@@ -61,7 +61,7 @@ class Disk:
         self._consumption = consumption
         self._timeout = timeout
         self._occurred = occurred
-        self._waiting: deque[StoreEffect] = deque()
+        self._waiting: deque[Append | Reopen | Trim] = deque()
         self._under_way: Append | None = None
         self._busy = False
         self._process = 0

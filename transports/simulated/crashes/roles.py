@@ -182,7 +182,7 @@ class Consumer(_Listener):
         """Subscribe, and go on where the hub says."""
         self.replaced = False
         self._handled.clear()
-        self.book = Book(self.world.ledger, self.whose, consumes=True)
+        self.book = Book(self.world.ledger, self.whose, self._got)
         self.stream = self.machine.subscribe(
             self.plan.topics,
             self.world.agenda.now,
@@ -199,6 +199,9 @@ class Consumer(_Listener):
                 self.ended()
             elif self.world.finishing:
                 self.acknowledge(len(self._handled))
+
+    def _got(self, topic: str, name: str) -> bool:
+        return self.world.has_got((self.plan.user, self.plan.name or "", topic), name)
 
     def ended(self) -> None:
         """Another connection took over."""

@@ -142,10 +142,14 @@ class World:
         if line is not None:
             self._got.setdefault(key, set()).add(line.name)
 
+    def has_got(self, key: Key, name: str) -> bool:
+        """Whether an application of a consumer ever got a publication."""
+        return name in self._got.get(key, ())
+
     def check_handled(self, key: Key, offset: int) -> None:
         """A consumer acknowledges something."""
         line = self.ledger.stored.get(key[2], {}).get(offset)
-        if line is not None and line.name not in self._got.get(key, ()):
+        if line is not None and not self.has_got(key, line.name):
             text = f"{key} acknowledges {offset}, {line.name}, which no application of it got"
             raise Violation("only what was handled is acknowledged", text)
 
