@@ -1,4 +1,4 @@
-"""`hubbub simulate`: a hub, its clients and a bad network on virtual time, from one seed."""
+"""`hubbub simulate`: a hub, its clients and a bad network on virtual time, from one seed; or one that crashes."""
 
 import re
 import sys
@@ -10,6 +10,7 @@ from typing import Annotated, Final
 
 import typer
 
+from ..transports.simulated.crashes import simulate_crashes
 from ..transports.simulated.many import simulate_many
 from ..transports.simulated.playing import Outcome, simulate
 from .escaping import escape
@@ -37,10 +38,21 @@ Trace = Annotated[
         dir_okay=False,
     ),
 ]
+Crashes = Annotated[
+    bool,
+    typer.Option(
+        "--crashes",
+        help="Simulate a hub with a store, whose server, disk, network and clients crash and come back.",
+    ),
+]
 
 
 def simulate_command(
-    seed: Seed = None, seeds: Seeds = None, processes: Processes = 1, trace: Trace = None
+    seed: Seed = None,
+    seeds: Seeds = None,
+    processes: Processes = 1,
+    trace: Trace = None,
+    crashes: Crashes = False,
 ) -> int:
     """Simulate a hub under faults and check that it keeps its promises. Ends with 1 if it does not.
 
@@ -52,22 +64,23 @@ def simulate_command(
     if trace is not None and seed is None:
         raise typer.BadParameter("--trace is for one seed: give --seed N")
     if seed is not None:
-        _write_trace(seed, trace)
+        _write_trace(seed, trace, crashes=crashes)
     wanted = [seed] if seed is not None else _range(seeds or "")
     began = monotonic()
     outcomes: dict[int, Outcome] = {}
     occurred: Counter[str] = Counter()
     actions = 0
-    for count, outcome in enumerate(simulate_many(wanted, processes=processes), start=1):
+    play = simulate_crashes if crashes else simulate
+    for count, outcome in enumerate(simulate_many(wanted, processes=processes, play=play), start=1):
         if outcome.found is not None:
-            _tell(outcome)
+            _tell(outcome, crashes=crashes)
             return 1
         first = outcomes.setdefault(outcome.seed, outcome)
         if first.digest != outcome.digest:
             print(
                 f"seed {outcome.seed}: a run repeats: it gave {first.digest}, then {outcome.digest}"
             )
-            _tell_replay(outcome.seed)
+            _tell_replay(outcome.seed, crashes=crashes)
             return 1
         if first is outcome:
             occurred += Counter(outcome.occurred)
@@ -89,29 +102,33 @@ def _range(text: str) -> Sequence[int]:
     return range(int(match[1]), int(match[2]) + 1)
 
 
-def _write_trace(seed: int, path: Path | None) -> None:
+def _write_trace(seed: int, path: Path | None, *, crashes: bool) -> None:
     """Play a seed once, and write down what happens."""
     if path is None:
         return
     lines: list[str] = []
-    simulate(seed, trace=lines)
+    if crashes:
+        simulate_crashes(seed, trace=lines)
+    else:
+        simulate(seed, trace=lines)
     try:
         path.write_text("".join(f"{escape(line)}\n" for line in lines))
     except OSError as error:
         raise Failure(f"{path}: {error.strerror}") from error
 
 
-def _tell(outcome: Outcome) -> None:
+def _tell(outcome: Outcome, *, crashes: bool) -> None:
     found = outcome.found
     assert found is not None
     print(f"seed {outcome.seed}: {escape(found.invariant)}: {escape(found.text)}")
     for line in found.lines:
         print(f"  {escape(line)}")
-    _tell_replay(outcome.seed)
+    _tell_replay(outcome.seed, crashes=crashes)
 
 
-def _tell_replay(seed: int) -> None:
-    print(f"replay it: hubbub simulate --seed {seed} --trace {seed}.trace")
+def _tell_replay(seed: int, *, crashes: bool) -> None:
+    which = " --crashes" if crashes else ""
+    print(f"replay it: hubbub simulate{which} --seed {seed} --trace {seed}.trace")
 
 
 def _print_table(occurred: Counter[str]) -> None:

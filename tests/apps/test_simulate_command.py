@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 
 from hubbub.apps import simulate_command
+from hubbub.core.idempotency import KnownKeys
 from hubbub.core.session import Session
+from hubbub.transports.simulated import simulate_crashes
 from hubbub.transports.simulated.playing import Outcome, simulate
 from support.command import Answer, answer_of
 
@@ -76,13 +78,48 @@ def test_a_run_that_does_not_repeat(hubbub: Hubbub, monkeypatch: pytest.MonkeyPa
     """Two digests of one seed are a failure too."""
     digests = iter("ab")
 
-    def twice(seeds: list[int], processes: int) -> list[Outcome]:
+    def twice(seeds: list[int], processes: int, play: object) -> list[Outcome]:
         return [Outcome(seed, next(digests), 300, 1.0, {}, None) for seed in seeds * 2]
 
     monkeypatch.setattr(simulate_command, "simulate_many", twice)
     answer = hubbub("--seed", "5")
     assert answer.code == 1
     assert answer.lines[0] == "seed 5: a run repeats: it gave a, then b"
+
+
+@pytest.mark.slow
+def test_crashes_on_two_processes(hubbub: Hubbub) -> None:
+    """A command of the docs: each seed is played twice, and gives the same in both processes."""
+    answer = hubbub("--crashes", "--seeds", "1..20", "--processes", "2")
+    assert answer.code == 0
+    assert answer.lines[-1].startswith("seeds: 20, each played twice; actions: ")
+
+
+def test_crashes(hubbub: Hubbub, tmp_path: Path) -> None:
+    """A hub with a store that crashes: its faults are counted, and what happens is traced."""
+    path = tmp_path / "7.trace"
+    answer = hubbub("--crashes", "--seed", "7", "--trace", str(path))
+    assert (answer.code, answer.errors) == (0, "")
+    *table, last = answer.lines
+    assert last.startswith("seeds: 1, each played twice; actions: 3")
+    counted = {
+        what.strip(): int(count.replace(",", ""))
+        for count, _, what in (row.strip().partition("  ") for row in table)
+    }
+    assert counted == simulate_crashes(7).occurred
+    assert any(what.startswith("fault append") for what in counted)
+    assert any(" hub crashes" in line for line in path.read_text().splitlines())
+
+
+def test_what_is_found_in_crashes(hubbub: Hubbub, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line that says how to replay it names the same simulation."""
+    monkeypatch.setattr(KnownKeys, "load", lambda _self, _topic, _keys: None)
+    answer = hubbub("--crashes", "--seeds", "0..20")
+    assert answer.code == 1
+    first, *_, last = answer.lines
+    seed = first.split()[1].rstrip(":")
+    assert first.startswith(f"seed {seed}: a name that is known is not published again: ")
+    assert last == f"replay it: hubbub simulate --crashes --seed {seed} --trace {seed}.trace"
 
 
 @pytest.mark.parametrize(

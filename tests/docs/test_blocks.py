@@ -106,6 +106,9 @@ COMMANDS: dict[str, str] = {
     "hubbub simulate --seeds 1..20 --processes 2": (
         "tests/apps/test_simulate_command.py::test_some_seeds_on_two_processes"
     ),
+    "hubbub simulate --crashes --seeds 1..20 --processes 2": (
+        "tests/apps/test_simulate_command.py::test_crashes_on_two_processes"
+    ),
     "hubbub simulate --seed 7 --trace 7.trace": (
         "tests/apps/test_simulate_command.py::test_a_trace"
     ),

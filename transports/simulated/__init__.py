@@ -6,12 +6,15 @@ clients by such links, and checks all that the hub does against a plain model of
 decides everything, so a failure is replayed by its seed. Time jumps to the next moment at which something
 happens.
 
+`simulate_crashes` plays one with a store, whose process crashes.
+
 `HubUnderTest` is for users' tests of their own hubs: there their own functions are asked, and they say what
 must hold.
 """
 
 from .agenda import Stuck
 from .client import SimulatedClient
+from .crashes import CrashFault, simulate_crashes
 from .faults import Fault
 from .hub import SimulatedHub
 from .link import Endpoint, SimulatedLink, seeded_entropy
@@ -25,6 +28,7 @@ from .visitor import Visitor
 
 __all__ = [
     "PERFECT",
+    "CrashFault",
     "Endpoint",
     "Fault",
     "Found",
@@ -41,6 +45,7 @@ __all__ = [
     "Visitor",
     "seeded_entropy",
     "simulate",
+    "simulate_crashes",
     "simulate_many",
     "without_loop",
 ]

@@ -5,8 +5,7 @@ from typing import Final
 
 import pytest
 
-from hubbub.transports.simulated import Outcome, simulate_many
-from hubbub.transports.simulated.crashes import CrashFault, simulate_crashes
+from hubbub.transports.simulated import CrashFault, Outcome, simulate_crashes, simulate_many
 
 CHUNK: Final = 125
 """Seeds of one test; eight of them may be shared by several processes."""

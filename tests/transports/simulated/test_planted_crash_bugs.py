@@ -5,7 +5,7 @@ Without this its silence would prove little.
 
 import pytest
 
-from hubbub.transports.simulated.crashes import simulate_crashes
+from hubbub.transports.simulated import simulate_crashes
 from support.planted_crash_bugs import CRASH_BUGS, CrashBug
 
 SEEDS = range(5)
