@@ -14,8 +14,10 @@ from hubbub.core import ClientOptions, Limits
 from support.lockstep import HOST, Bytes, Count, Heard, Record, Step
 from support.net import Net
 
+__all__ = ["Listening", "OnLoop", "Recorded", "played", "recorded"]
 
-class _Recorded(socket.socket):
+
+class Recorded(socket.socket):
     """A socket that keeps what comes and counts what goes."""
 
     received: bytearray
@@ -34,8 +36,9 @@ class _Recorded(socket.socket):
         return sent
 
 
-def _recorded(**arguments: Any) -> _Recorded:
-    sock = _Recorded(**arguments)
+def recorded(**arguments: Any) -> Recorded:
+    """A socket of this kind."""
+    sock = Recorded(**arguments)
     sock.received, sock.sent = bytearray(), 0
     # Small, so that who does not read is soon felt.
     for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
@@ -43,15 +46,15 @@ def _recorded(**arguments: Any) -> _Recorded:
     return sock
 
 
-class _Listening(socket.socket):
+class Listening(socket.socket):
     """A listening socket that accepts such."""
 
-    accepted: list[_Recorded]
+    accepted: list[Recorded]
 
     def accept(self) -> tuple[socket.socket, Any]:
         """As a socket's."""
         number, address = self._accept()  # type: ignore[attr-defined]
-        sock = _recorded(fileno=number)
+        sock = recorded(fileno=number)
         self.accepted.append(sock)
         return sock, address
 
@@ -65,8 +68,8 @@ class OnLoop:
         self._record = Record()
         self._servers: list[Any] = []
         self._clients: list[Any] = []
-        self._sockets: list[_Recorded] = []
-        self._listening = _Listening()
+        self._sockets: list[Recorded] = []
+        self._listening = Listening()
         self._listening.accepted = []
         for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
             self._listening.setsockopt(socket.SOL_SOCKET, option, 8192)
@@ -124,7 +127,7 @@ class OnLoop:
                 raise AssertionError(step)
 
     async def _open(self, step: Step) -> None:
-        sock = _recorded()
+        sock = recorded()
         sock.setblocking(False)
         sock.connect_ex(self._listening.getsockname())
         await anyio.wait_writable(sock)
