@@ -7,13 +7,13 @@ import pytest
 
 from hubbub.transports.simulated import CrashFault, Outcome, simulate_crashes, simulate_many
 
-CHUNK: Final = 125
-"""Seeds of one test; eight of them may be shared by several processes."""
+CHUNK: Final = 250
+"""Seeds of one test; several processes of pytest share them."""
 
-OFTEN: Final = 3
-"""So often must every fault occur in each chunk: in a thousand seeds 24 times."""
+OFTEN: Final = 5
+"""So often must every fault occur in each chunk: in a thousand seeds 20 times."""
 
-AGAIN: Final = 5
+AGAIN: Final = 10
 """One seed of so many is played a second time, in a process that hashes texts differently."""
 
 
