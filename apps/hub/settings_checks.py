@@ -9,7 +9,6 @@ from typing import Final, NoReturn
 
 from ...core.auth import check_name
 from ...core.topics import contains
-from ...transports.authenticators.jwt import JWTAuthenticator
 from .places import Key
 from .settings import JWTSettings, Settings
 from .settings_reading import Reading
@@ -160,6 +159,9 @@ def _check_jwt(jwt: JWTSettings, reading: Reading) -> None:
 
 def _try_jwt(path: Key, about: str, reading: Reading, key: str, algorithms: list[str]) -> None:
     """Note what the authenticator says against these, if it is about that one."""
+    # Here, because PyJWT and what it needs take a fifth of a server's start.
+    from ...transports.authenticators.jwt import JWTAuthenticator
+
     try:
         JWTAuthenticator(key, algorithms=algorithms)
     except ValueError as error:

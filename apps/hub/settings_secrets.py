@@ -3,13 +3,15 @@
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from ...core.auth import hash_token
 from ...core.grants import Grant
 from ...core.hub_limits import HubLimits
-from ...transports.authenticators.jwt import JWTAuthenticator
 from .settings import ApiSettings, JWTSettings, Settings
+
+if TYPE_CHECKING:
+    from ...transports.authenticators.jwt import JWTAuthenticator
 
 __all__ = [
     "api_key_hash",
@@ -70,12 +72,15 @@ def jwt_keys(settings: JWTSettings) -> str | dict[str, str]:
     return {**settings.keys, **files}
 
 
-def jwt_authenticator(settings: JWTSettings, limits: HubLimits) -> JWTAuthenticator:
+def jwt_authenticator(settings: JWTSettings, limits: HubLimits) -> "JWTAuthenticator":
     """What believes the JWTs that were configured.
 
     Raises:
         ValueError: it can't work so, or a key's file can't be read.
     """
+    # Here, because PyJWT and what it needs take a fifth of a server's start.
+    from ...transports.authenticators.jwt import JWTAuthenticator
+
     return JWTAuthenticator(
         jwt_keys(settings),
         algorithms=settings.algorithms,

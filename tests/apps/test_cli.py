@@ -407,6 +407,18 @@ def test_what_is_imported() -> None:
     assert {"trio", "uvloop", "prompt_toolkit", "hubbub.transports.asyncio"} & modules == set()
 
 
+@pytest.mark.parametrize(("this", "other"), [("asyncio", "trio"), ("trio", "asyncio")])
+def test_what_a_server_imports(this: str, other: str) -> None:
+    """One that was killed is to be back soon: it imports nothing that it was not asked for."""
+    code = f"import sys, hubbub.apps.cli, hubbub.apps.hub.serve, hubbub.apps.serving_{this}"
+    answer = finished(command=(sys.executable, "-c", f"{code}; print(*sys.modules, sep='\\n')"))
+    modules = set(answer.stdout.split())
+    assert f"hubbub.transports.{this}" in modules
+    not_asked_for = {"jwt", "cryptography", "uvloop", "hypothesis", "prompt_toolkit"}
+    not_asked_for |= {f"hubbub.transports.{other}", "hubbub.transports.simulated"}
+    assert not_asked_for & modules == set()
+
+
 @pytest.mark.parametrize(
     "command",
     [

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hubbub.apps import simulate_command
+from hubbub.apps import simulating
 from hubbub.core.idempotency import KnownKeys
 from hubbub.core.session import Session
 from hubbub.transports.simulated import simulate_crashes
@@ -44,7 +44,7 @@ def test_one_seed(hubbub: Hubbub) -> None:
 @pytest.mark.slow
 def test_some_seeds_on_two_processes(hubbub: Hubbub, monkeypatch: pytest.MonkeyPatch) -> None:
     """A command of the docs: both ends of the range are played, and progress goes to standard error."""
-    monkeypatch.setattr(simulate_command, "_EVERY", 30)
+    monkeypatch.setattr(simulating, "_EVERY", 30)
     answer = hubbub("--seeds", "1..20", "--processes", "2")
     assert answer.code == 0
     assert answer.lines[-1].startswith("seeds: 20, each played twice; actions: ")
@@ -81,7 +81,7 @@ def test_a_run_that_does_not_repeat(hubbub: Hubbub, monkeypatch: pytest.MonkeyPa
     def twice(seeds: list[int], processes: int, play: object) -> list[Outcome]:
         return [Outcome(seed, next(digests), 300, 1.0, {}, None) for seed in seeds * 2]
 
-    monkeypatch.setattr(simulate_command, "simulate_many", twice)
+    monkeypatch.setattr(simulating, "simulate_many", twice)
     answer = hubbub("--seed", "5")
     assert answer.code == 1
     assert answer.lines[0] == "seed 5: a run repeats: it gave a, then b"
