@@ -65,6 +65,12 @@ class Inbox:
                 )
         return event
 
+    def clear(self) -> None:
+        """Forget what waits."""
+        self._events = []
+        self._messages = self._unread = 0
+        self.held = False
+
     def take_pongs(self) -> list[Pong]:
         """Remove and return the pongs, out of turn."""
         pongs = [event for event in reversed(self._events) if isinstance(event, Pong)]

@@ -9,7 +9,7 @@ Its hub keeps its timeouts: `next_timeout` of a session is always None.
 
 from collections.abc import Callable, Sequence
 from enum import IntEnum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from .account import Account
 from .cursors import Cursor
@@ -28,6 +28,10 @@ from .session_states import SESSION, SessionState, SessionStep
 from .websocket import WebSocket
 
 __all__ = ["Moment", "Reserved", "Session", "SessionHub"]
+
+
+_MISTAKES: Final = 8
+"""Requests of one session that fail before others have their turn. It is 0.1 ms of work."""
 
 
 class Moment(IntEnum):
@@ -125,6 +129,7 @@ class Session:
         "_gone",
         "_hub",
         "_limits",
+        "_mistakes",
         "_moments",
         "_outbox",
         "_requests",
@@ -192,6 +197,7 @@ class Session:
         self._at: float | None = None
         self._requests: TokenBucket | None = None
         self._errors: TokenBucket | None = None
+        self._mistakes = 0
         self._answers_hold = False
         self._reserved: list[Reserved] | None = None
         self._working = False
@@ -505,6 +511,7 @@ class Session:
 
     def allow_error(self, now: float) -> bool:
         """One more request failed; False if they are too many."""
+        self._mistakes += 1
         if self._errors is None:
             self._errors = TokenBucket(self._limits.error_rate, self._limits.error_burst, now)
         return self._errors.take(now)
@@ -533,7 +540,7 @@ class Session:
         self.step(SessionStep.END)
         self._detach(code, reason, self._throw_away(), now)
         try:
-            self.ws.close(now, code, reason)
+            self._close_socket(code, reason, now)
         except LocalProtocolError:
             self.ws.connection_lost(now)  # the handshake is not done: there is no frame to send
         self._hold(now)
@@ -570,6 +577,7 @@ class Session:
 
     def _take_events(self, now: float) -> None:
         ws = self.ws
+        self._mistakes = 0
         while True:
             if self.waiting_for is not None and ws.closed is None:
                 return
@@ -577,6 +585,11 @@ class Session:
                 if self._reserved is not None:
                     return
                 ws.send_frames(self._outbox.take_answers(), now)
+            elif self._mistakes >= _MISTAKES and self._reads and ws.has_event:
+                # Who sends nonsense by the read waits for the others after each few.
+                self.arm(Moment.RESUME, now)
+                self._hold(now)
+                return
             elif self._answers_hold or self._full_of_pending or not self._within_rate(now):
                 return
             event = ws.next_event()
@@ -623,7 +636,8 @@ class Session:
     def _hold(self, now: float) -> None:
         """Tell the WebSocket whether we read on."""
         paused = self._moments is not None and Moment.RESUME in self._moments
-        asked = self.waiting_for is not None
+        flooded = self._close is not None and self._close[0] == CloseCode.TOO_MANY
+        asked = self.waiting_for is not None or flooded
         self.ws.hold(asked or self._answers_hold or self._full_of_pending or paused, now)
 
     @property
@@ -653,8 +667,14 @@ class Session:
         assert self._close is not None
         (code, reason), self._close = self._close, None
         self.arm(Moment.LEAVE, None)
-        self.ws.close(now, code, reason)
+        self._close_socket(code, reason, now)
         self.work(now)
+
+    def _close_socket(self, code: int, reason: str, now: float) -> None:
+        if code == CloseCode.TOO_MANY:
+            self.ws.fail(now, code, reason)  # what it goes on to send is worth no look
+        else:
+            self.ws.close(now, code, reason)
 
     def _end(self, now: float) -> None:
         """The WebSocket ended by itself: the peer closed, broke the protocol, or is gone."""

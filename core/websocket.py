@@ -59,6 +59,7 @@ class WebSocket:
 
     __slots__ = (
         "_closing",
+        "_deaf",
         "_drained",
         "_entropy",
         "_eof",
@@ -97,6 +98,8 @@ class WebSocket:
         self._receiver: Receiver | None = None
         self._closing = ClosingHandshake()
         self._drained = 0
+        self._deaf = False
+        """Whether the peer does harm, so that its stream is not read to its end either."""
         self._eof = False
         self._held = False
         self._unanswered = False
@@ -276,7 +279,8 @@ class WebSocket:
             case Closing.SENT:
                 return True
             case Closing.OVER:
-                return not self._eof and self._drained < self._options.limits.drain_size
+                drained = self._drained >= self._options.limits.drain_size
+                return not (self._eof or self._deaf or drained)
             case _:
                 return False
 
@@ -291,7 +295,8 @@ class WebSocket:
 
         After the last bytes the sending side is shut down and the rest of the peer's stream is read
         and thrown away, within `drain_size` and `drain_timeout`: a socket that is closed over unread
-        bytes makes the kernel send a reset, which can cost the peer our last bytes. A client whose
+        bytes makes the kernel send a reset, which can cost the peer our last bytes. Where the peer sent
+        more than it may (4029) nothing is read any more, and it has `drain_timeout`. A client whose
         closing handshake went well waits for the server to end the stream first (RFC 6455, 7.1.1).
         """
         if self._closing.state is Closing.ENDED:
@@ -542,6 +547,26 @@ class WebSocket:
             self._arm(Timer.CLOSE, self._options.limits.close_timeout)
         self._sync(now)
 
+    def fail(self, now: float, code: int, reason: str = "") -> None:
+        """Fail the connection (RFC 6455, 7.1.7): send a Close frame, behind what waits, and hear no more.
+
+        For peers that do harm: nothing that they send is read any more, and they have `drain_timeout` to
+        read our last bytes. So who floods waits too. Does nothing if the connection is closing already.
+
+        Raises:
+            LocalProtocolError: a code or reason that may not be sent; the handshake is not done.
+        """
+        close_payload(code, reason)
+        if self._opening is not None:
+            raise LocalProtocolError(
+                "there is no connection yet that could fail: use reject() or close()"
+            )
+        self._sync(now)
+        if self._closing.state is Closing.NONE:
+            self._inbox.clear()
+            self._deaf = True
+            self._fail_now(code, reason)
+
     # Inside: receiving.
 
     def _receive_opening(self, opening: ServerOpening | ClientOpening, data: bytes) -> None:
@@ -598,6 +623,7 @@ class WebSocket:
 
     def _fail(self, code: int, reason: str) -> None:
         self._closing.fail(code, reason)
+        self._deaf = self._deaf or code == CloseCode.TOO_MANY
         self._plain = False
         self._close_soon()
 

@@ -66,6 +66,7 @@ def config_of(options: argparse.Namespace) -> HubConfig:
         max_connections=100_000,
         max_connections_per_address=100_000,
         max_opening=20_000,
+        max_opening_per_address=20_000,
         durable_memory=IN_MEMORY,
         ping_interval=options.ping_interval,
     )

@@ -182,6 +182,47 @@ def test_draining_is_bounded_in_time_and_bytes() -> None:
     assert other.end is End.CLOSE
 
 
+def test_who_does_harm_is_heard_no_more() -> None:
+    """Our Close frame leaves behind what waits, nothing is read any more, and the socket goes in 2 s."""
+    server = connected().server
+    server.receive_data(TEXT_HI * 3, 0.0)
+    server.send("last", 0.0)
+    server.fail(0.0, 4029, "too many errors")
+    (closed,) = events(server)
+    assert isinstance(closed, Closed)
+    assert closed.sent == Close(4029, "too many errors")
+    assert closed.cause == "failed with 4029: too many errors"
+    assert b"".join(server.data_to_send(0.0)).endswith(b"too many errors")
+    assert server.end is End.HALF_CLOSE
+    assert not server.wants_read
+    server.receive_data(TEXT_HI + CLOSE_1000, 1.0)
+    assert events(server) == []
+    assert server.end is End.HALF_CLOSE
+    server.fail(1.0, 4029)
+    assert server.next_timeout() == 2.0
+    server.handle_timeout(2.0)
+    assert server.end is End.CLOSE
+
+
+def test_who_sends_too_many_pings_is_heard_no_more() -> None:
+    """The same holds where the machine itself says 4029."""
+    server = with_limits(Limits(control_burst=2, control_rate=0.001)).server
+    server.receive_data(bytes.fromhex("898000000000") * 3, 0.0)
+    assert closed_event(server).sent == Close(4029, "too many control frames")
+    server.data_to_send(0.0)
+    assert server.end is End.HALF_CLOSE
+    assert not server.wants_read
+
+
+def test_nothing_can_fail_before_it_is_open() -> None:
+    """The caller is told what to do instead, also of a code that may not be sent."""
+    server = WebSocket(ServerOptions(), now=0.0, entropy=seeded_entropy(1))
+    with pytest.raises(LocalProtocolError, match=r"reject\(\) or close\(\)"):
+        server.fail(0.0, 4029)
+    with pytest.raises(LocalProtocolError):
+        connected().server.fail(0.0, 1005)
+
+
 def test_a_clean_client_waits_for_the_server_and_not_for_ever() -> None:
     """The client closes after close_timeout where the server never ends the stream."""
     pair = connected()

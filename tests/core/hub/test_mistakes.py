@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hubbub.core.hub_events import Left
+from hubbub.core.link import End
 from support.hub_pair import HubPair, config, tokens
 
 MISTAKES: dict[str, str | bytes] = {
@@ -47,6 +48,44 @@ def test_mistakes_in_one_read_end_a_session_too() -> None:
     assert len(peer.take()) == 3
     assert peer.code == 4029
     assert pair.hub.counters.publications == 0
+
+
+def test_who_makes_many_mistakes_at_once_lets_others_go_first() -> None:
+    """After each few the session is not read until the adapter has served the others; all are answered."""
+    pair = HubPair(config(error_burst=50))
+    peer, other = pair.named("ann"), pair.named("bob")
+    for number in range(30):
+        peer.ws.send(f'{{"action":"fly","id":{number}}}', pair.now)
+    pair.settle()
+    answered = [answer["id"] for answer in peer.take()]
+    assert 0 < len(answered) < 15
+    assert not peer.session.wants_read
+    assert pair.hub.next_timeout() == pair.now
+    assert other.ask(action="ping")["type"] == "pong"
+    assert peer.take() == []
+    pair.advance(0.0)
+    answered += [answer["id"] for answer in peer.take()]
+    assert answered == list(range(30))
+    assert peer.session.wants_read
+
+
+def test_who_made_too_many_mistakes_is_heard_no_more() -> None:
+    """What it sends behind its last mistake is not read, and its socket is closed soon."""
+    pair = HubPair(config(error_burst=2, error_rate=0.001))
+    peer = pair.named("ann")
+    peer.reads = False
+    for _ in range(3):
+        peer.ws.send("{", pair.now)
+    pair.settle()
+    assert not peer.session.wants_read  # not even while its answers cannot leave
+    peer.reads = True
+    session = peer.session
+    while session.wants_write:
+        session.data_to_send(pair.now)
+    assert session.end is End.HALF_CLOSE
+    assert not session.wants_read
+    pair.hub.handle_timeout(pair.now + 2.0)
+    assert session.end is End.CLOSE
 
 
 def test_mistakes_before_anybody_is_there_count_as_well() -> None:

@@ -164,6 +164,7 @@ def test_binary_messages_are_requests_too() -> None:
     for _ in range(40):
         peer.ws.send(b"binary", pair.now)
     pair.settle()
+    pair.advance(0.0)
     answers = peer.take()
     assert [answer["code"] for answer in answers] == ["unsupported"] * 10
     assert pair.hub.counters.requests == 10
