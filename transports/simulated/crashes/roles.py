@@ -140,6 +140,11 @@ class _Listener(Guest):
     def took(self, topic: str, position: Position, count: int) -> None:
         """It has come so far, with so many publications, which came or were told to be missing."""
 
+    @property
+    def behind(self) -> str | None:
+        """What it has not come to yet; None if it has all."""
+        raise NotImplementedError
+
 
 class Reader(_Listener):
     """Reads on where it was, whatever happens."""

@@ -258,9 +258,9 @@ class CrashStorm:
         missing = self._not_there()
         if missing is not None:
             return missing
-        for guest in (*self.world.readers, *self.world.consumers):
-            if guest.behind is not None:
-                return f"{guest.whose}: {guest.behind}"
+        for one in (*self.world.readers, *self.world.consumers):
+            if one.behind is not None:
+                return f"{one.whose}: {one.behind}"
         for guest in self.world.guests:
             connection = guest.connection
             if connection is not None and connection.tap.unanswered:
