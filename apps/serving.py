@@ -142,6 +142,8 @@ def run(service: Service) -> None:
     Raises:
         Failure: it cannot start.
     """
+    # Until it listens hardly anything becomes garbage, and a store may hold 100,000 things to be walked.
+    gc.disable()
     if service.binding.transport == "trio":
         try:
             from .serving_trio import run_on_trio
@@ -187,6 +189,7 @@ def announce(service: Service, server: ServerLife) -> None:
     # The command line's libraries are some 40,000 objects that every full collection would walk.
     gc.collect()
     gc.freeze()
+    gc.enable()
     try:
         print("\n".join(service.lines(server)), flush=True)
     except OSError as error:

@@ -97,6 +97,9 @@ class Server:
         """Begin a process; it does not serve yet."""
         self._began = time.monotonic()
         environ = {name: text for name, text in os.environ.items() if not name.startswith("HUBBUB")}
+        if environ.pop("PYTHONDONTWRITEBYTECODE", None):
+            # What is installed was compiled then; else each start would compile it all.
+            environ["PYTHONPYCACHEPREFIX"] = str(self._folder / "bytecode")
         with self.log.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", "hubbub", "serve", "--log-level", "warning"),

@@ -157,13 +157,13 @@ class Database:
         migrate(writer)
         prepare_to_write(writer)
         logs = load_logs(writer)
-        if verify and self._size() <= VERIFIED_BYTES:
-            verify_records(writer, logs)
         since = self._clock() - KEY_SECONDS
-        heads = {
-            topic: log.head(remembered_keys(writer, log, since) if log.at >= since else ())
-            for topic, log in logs.items()
-        }
+        if verify and self._size() <= VERIFIED_BYTES:
+            keys = verify_records(writer, logs, since)
+        else:
+            recent = (log for log in logs.values() if log.at >= since)
+            keys = {log.topic: remembered_keys(writer, log, since) for log in recent}
+        heads = {topic: log.head(keys.get(topic, ())) for topic, log in logs.items()}
         acknowledged = load_acknowledged(writer)
         # This proves that writing works. The checkpoint makes durable what a failed fsync may have left
         # in the system's cache only, from where it was read as if it were on the disk.

@@ -49,16 +49,27 @@ def load_acknowledged(connection: sqlite3.Connection) -> tuple[Acknowledged, ...
     return tuple(found)
 
 
-def verify_records(connection: sqlite3.Connection, logs: Mapping[str, Log]) -> None:
+def verify_records(
+    connection: sqlite3.Connection, logs: Mapping[str, Log], since: float
+) -> dict[str, tuple[KnownKey, ...]]:
     """Read every record; return if each is whole, and each log has exactly those that it should.
+
+    Args:
+        connection: where they are read.
+        logs: all that there are.
+        since: the moment before which no idempotency key is remembered.
+
+    Returns:
+        By topic, what `remembered_keys` would find in a second reading.
 
     Raises:
         MalformedFile: it is not so.
         sqlite3.Error: they can't be read.
     """
+    found: dict[str, _NewestKeys] = {}
     log: Log | None = None
     expected = 0
-    found = 0
+    keys = _NewestKeys()
     for row in connection.execute(RECORDS.forward):
         record = record_of(row)
         if record is None:
@@ -69,13 +80,41 @@ def verify_records(connection: sqlite3.Connection, logs: Mapping[str, Log]) -> N
             if log is None:
                 raise MalformedFile(f"the log of {record.topic!r} has no state")
             expected = log.trimmed + 1
-            found += 1
+            keys = found[log.topic] = _NewestKeys()
         if record.offset != expected:
             raise MalformedFile(f"offset {expected} of {record.topic!r} is missing")
         expected += 1
+        keys.take(record, since)
     _check_end(log, expected)
-    if found != sum(log.trimmed < log.last for log in logs.values()):
+    if len(found) != sum(log.trimmed < log.last for log in logs.values()):
         raise MalformedFile("all records of a log are missing")
+    return {topic: keys.all() for topic, keys in found.items()}
+
+
+class _NewestKeys:
+    """The idempotency keys of a log's newest records, while it is read from the oldest on."""
+
+    __slots__ = ("_keys",)
+
+    def __init__(self) -> None:
+        self._keys: dict[tuple[str | None, str], KnownKey] = {}
+
+    def take(self, record: Record, since: float) -> None:
+        """The next record: what comes before one from before `since` is not remembered."""
+        keys = self._keys
+        if record.at < since:
+            keys.clear()
+        elif record.idempotency_key is not None:
+            name = (record.user, record.idempotency_key)
+            keys.pop(name, None)  # an older one with the same key had been forgotten
+            keys[name] = _known(record)
+            if len(keys) > 2 * KEYS_REMEMBERED:
+                for old in tuple(keys)[:-KEYS_REMEMBERED]:
+                    del keys[old]
+
+    def all(self) -> tuple[KnownKey, ...]:
+        """Those that are remembered, oldest first."""
+        return tuple(self._keys.values())[-KEYS_REMEMBERED:]
 
 
 def _check_end(log: Log | None, expected: int) -> None:
