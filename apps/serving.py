@@ -144,6 +144,13 @@ def run(service: Service) -> None:
     """
     # Until it listens hardly anything becomes garbage, and a store may hold 100,000 things to be walked.
     gc.disable()
+    try:
+        _run(service)
+    finally:
+        gc.enable()
+
+
+def _run(service: Service) -> None:
     if service.binding.transport == "trio":
         try:
             from .serving_trio import run_on_trio
