@@ -8,6 +8,7 @@ from .asking import Asking
 from .auth import External, check_name, credentials_in
 from .effects import Authenticate, Denied, Done, Failed, HookKind, Outcome
 from .events import Requested
+from .forwarded import client_of
 from .frames import CloseCode
 from .grants import Grant
 from .hub_config import HubConfig
@@ -69,11 +70,8 @@ class Admission:
 
     def requested(self, session: Session, event: Requested, now: float) -> None:
         """A request to open a WebSocket came."""
-        proxies = self._config.trusted_proxies
-        address = session.peer
-        if proxies is not None:
-            address = proxies.client_address(address, event.request.headers) or address
-        session.address = host_of(address)
+        proxies, headers = self._config.trusted_proxies, event.request.headers
+        session.address = host_of(client_of(proxies, session.peer, headers))
         session.accept(now)
         limit = self._registry.connect(session)
         if limit is not None:

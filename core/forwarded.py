@@ -15,7 +15,7 @@ from typing import Final
 
 from .http import Headers
 
-__all__ = ["MAX_HOPS", "PeerAddress", "TrustedProxies"]
+__all__ = ["MAX_HOPS", "PeerAddress", "TrustedProxies", "client_of"]
 
 PeerAddress = tuple[object, ...] | str | bytes | None
 """What a socket calls its peer: a tuple of host, port and perhaps more, or, for a Unix socket, its
@@ -29,6 +29,11 @@ _Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _MAPPED: Final = ipaddress.IPv6Network("::ffff:0:0/96")
 """IPv4 addresses as a socket for both families shows them (RFC 4291, 2.5.5.2)."""
+
+
+def client_of(proxies: "TrustedProxies | None", peer: PeerAddress, headers: Headers) -> PeerAddress:
+    """The client's address: what trusted proxies say, or the socket's own where none is trusted or knows."""
+    return peer if proxies is None else proxies.client_address(peer, headers) or peer
 
 
 class TrustedProxies:

@@ -34,7 +34,7 @@ from .effects import Done, Effect, Failed, HookKind, HttpRequest, Outcome
 from .errors import LocalProtocolError
 from .events import HttpRequested, Refused, Requested
 from .feeding import Feeding
-from .forwarded import PeerAddress
+from .forwarded import PeerAddress, client_of
 from .frames import CloseCode, close_payload
 from .history import Log
 from .http import Response, text_response
@@ -615,10 +615,7 @@ class Hub:
                 self.account.tell(RequestFailed(session.number, "http", str(error)))
                 session.respond(text_response(500, "The request failed"), at)
 
-        address = session.peer
-        if self.config.trusted_proxies is not None:
-            headers = event.request.headers
-            address = self.config.trusted_proxies.client_address(address, headers) or address
+        address = client_of(self.config.trusted_proxies, session.peer, event.request.headers)
         effect = HttpRequest(
             self._asking.new_id(), event.request, event.body, host_of(address), session.peer
         )
@@ -629,9 +626,9 @@ class Hub:
         """See `SessionHub`."""
         if event.response.status < 400:
             return  # a page that was asked for
-        proxies, address = self.config.trusted_proxies, session.peer
-        if proxies is not None and event.request is not None:
-            address = proxies.client_address(address, event.request.headers) or address
+        address = session.peer
+        if event.request is not None:
+            address = client_of(self.config.trusted_proxies, address, event.request.headers)
         self._refusals.refused(host_of(address), event.response, now)
 
     def text_received(self, session: Session, text: str, now: float) -> None:

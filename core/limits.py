@@ -112,7 +112,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 if not 0 <= value < inf:
                     raise ValueError(f"{name}={value!r}: must be a number of at least 0")
             elif name.endswith(("_timeout", "_interval", "_rate", "_spread")):
-                if not 0 < value < float("inf"):
+                if not 0 < value < inf:
                     off = " (None switches it off)" if name in _OPTIONAL else ""
                     raise ValueError(f"{name}={value!r}: must be a number above 0{off}")
             elif not isinstance(value, int) or value < 1:

@@ -548,10 +548,11 @@ class WebSocket:
         self._sync(now)
 
     def fail(self, now: float, code: int, reason: str = "") -> None:
-        """Fail the connection (RFC 6455, 7.1.7): send a Close frame, behind what waits, and hear no more.
+        """Fail the connection (RFC 6455, 7.1.7): send a Close frame, behind what waits, and await no answer.
 
-        For peers that do harm: nothing that they send is read any more, and they have `drain_timeout` to
-        read our last bytes. So who floods waits too. Does nothing if the connection is closing already.
+        With 4029, for peers that do harm, nothing that they send is read any more, and they have
+        `drain_timeout` to read our last bytes. So who floods waits too. Does nothing if the connection is
+        closing already.
 
         Raises:
             LocalProtocolError: a code or reason that may not be sent; the handshake is not done.
@@ -564,7 +565,6 @@ class WebSocket:
         self._sync(now)
         if self._closing.state is Closing.NONE:
             self._inbox.clear()
-            self._deaf = True
             self._fail_now(code, reason)
 
     # Inside: receiving.
@@ -623,7 +623,7 @@ class WebSocket:
 
     def _fail(self, code: int, reason: str) -> None:
         self._closing.fail(code, reason)
-        self._deaf = self._deaf or code == CloseCode.TOO_MANY
+        self._deaf = code == CloseCode.TOO_MANY
         self._plain = False
         self._close_soon()
 

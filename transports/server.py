@@ -12,7 +12,7 @@ from inspect import isawaitable
 from typing import Any, Final, Unpack, cast
 
 from ..core.events import Refused, Requested
-from ..core.forwarded import TrustedProxies
+from ..core.forwarded import TrustedProxies, client_of
 from ..core.frames import CloseCode, close_payload
 from ..core.handshake import ServerOptions
 from ..core.http import Headers, Response, text_response
@@ -250,9 +250,7 @@ class BaseServer(ServerLife):
         """For the server's own parts: a valid request came."""
         driver = self._driver
         assert driver is not None
-        address = opening.address
-        if self._proxies is not None:
-            address = self._proxies.client_address(address, event.request.headers) or address
+        address = client_of(self._proxies, opening.address, event.request.headers)
         connection = self._create_connection(
             driver,
             opening.socket,
