@@ -2,16 +2,17 @@
 
 import traceback
 from collections import Counter
+from collections.abc import Callable
 
 import msgspec
 
 from .agenda import Stuck
-from .client import Connection
 from .plan import plan_of
+from .recording import Recorded
 from .storm import Storm
 from .violation import Violation
 
-__all__ = ["Found", "Outcome", "simulate"]
+__all__ = ["Found", "Outcome", "look_for", "simulate"]
 
 _LINE = 400
 """Characters of what happened that a report shows."""
@@ -60,25 +61,40 @@ def simulate(
     """
     storm = Storm(plan_of(seed, actions=actions, clients=clients))
     storm.hub.record.lines = trace
-    found: Found | None = None
-    try:
-        storm.play()
-    except Violation as violation:
-        found = Found(violation.invariant, violation.text, _last(storm, violation.connections))
-    except Stuck as stuck:
-        found = Found("time passes", str(stuck), [])
-    except Exception as error:  # noqa: BLE001 - whatever it is, a peer must not cause it
-        calls = traceback.format_exc().splitlines()[-2 * _FRAMES :]
-        found = Found("nothing that a peer does raises", repr(error), calls)
     hub = storm.hub
+    found = look_for(
+        storm.play, lambda number: hub.connections[number - 1], "nothing that a peer does raises"
+    )
     occurred: Counter[str] = hub.occurred
     return Outcome(seed, hub.digest, storm.done, hub.now, dict(occurred), found)
 
 
-def _last(storm: Storm, numbers: tuple[int, ...]) -> list[str]:
-    lines: list[str] = []
-    for number in numbers:
-        connection: Connection = storm.hub.connections[number - 1]
-        for at, what, text in connection.last:
-            lines.append(f"{at:.6f} {number} {what} {text}"[:_LINE])
-    return lines
+def look_for(
+    play: Callable[[], None], connection: Callable[[int], Recorded | None], raises: str
+) -> Found | None:
+    """Play, and return what does not hold; None if everything does.
+
+    Args:
+        play: plays all, and raises where something does not hold.
+        connection: finds one by its number.
+        raises: which invariant it breaks that something raises.
+    """
+    try:
+        play()
+    except Violation as violation:
+        connections = map(connection, violation.connections)
+        lines = [line for one in connections if one is not None for line in _last(one)]
+        return Found(violation.invariant, violation.text, lines)
+    except Stuck as stuck:
+        return Found("time passes", str(stuck), [])
+    except Exception as error:  # noqa: BLE001 - whatever it is, it breaks that invariant
+        calls = traceback.format_exc().splitlines()[-2 * _FRAMES :]
+        return Found(raises, repr(error), calls)
+    return None
+
+
+def _last(connection: Recorded) -> list[str]:
+    """What happened last on it."""
+    return [
+        f"{at:.6f} {connection.number} {what} {text}"[:_LINE] for at, what, text in connection.last
+    ]

@@ -6,6 +6,7 @@ from typing import Final
 import pytest
 
 from hubbub.transports.simulated import CrashFault, Outcome, simulate_crashes, simulate_many
+from support.seeds import nothing_found
 
 CHUNK: Final = 250
 """Seeds of one test; several processes of pytest share them."""
@@ -19,11 +20,7 @@ AGAIN: Final = 10
 
 def check(outcome: Outcome) -> None:
     """Nothing was found, and there was something to find it in."""
-    found = outcome.found
-    if found is not None:
-        lines = "\n".join(found.lines)
-        pytest.fail(f"seed {outcome.seed}: {found.invariant}: {found.text}\n{lines}")
-    assert outcome.actions >= 300
+    nothing_found(outcome)
     assert outcome.occurred["answer published"] > 50
 
 

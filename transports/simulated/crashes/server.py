@@ -7,11 +7,8 @@ from typing import TYPE_CHECKING, Final
 from ....core.effects import Append, Effect, Outcome, Read, Reopen, Trim
 from ....core.handshake import ClientOptions
 from ....core.hub import Hub
-from ....core.hub_config import HubConfig
 from ....core.hub_events import StoreFailed, StoreReopened
 from ....core.limits import Limits
-from ....core.records import Heads
-from ....core.sender import Entropy
 from ....core.session import Session
 from ....core.websocket import WebSocket
 from ...stores.protocol import StoreUnavailable
@@ -66,17 +63,7 @@ class Connection:
 
 
 class TappedHub(Hub):
-    """The hub that is simulated: somebody listens to what it is asked.
-
-    Args:
-        config: its own.
-        now: the time.
-        entropy: its own.
-        heads: what the store has.
-    """
-
-    def __init__(self, config: HubConfig, *, now: float, entropy: Entropy, heads: Heads) -> None:
-        super().__init__(config, now=now, entropy=entropy, heads=heads)
+    """The hub that is simulated: somebody listens to what it is asked."""
 
     def text_received(self, session: Session, text: str, now: float) -> None:
         """See `SessionHub`."""
