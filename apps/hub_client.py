@@ -4,6 +4,8 @@ import asyncio
 import logging
 import signal
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Final
 
 from ..transports.asyncio import ClientState, HubClosed, HubError, RemoteHub
 from ..transports.exceptions import WebSocketException
@@ -12,6 +14,9 @@ from .connect.words import place, why
 from .failure import Failure
 
 __all__ = ["run_client"]
+
+_GOODBYE: Final = 1.0
+"""Seconds that a hub has to end the connection of a command that failed."""
 
 
 def run_client(hub: RemoteHub, uri: str, work: Callable[[RemoteHub], Awaitable[int]]) -> int:
@@ -50,6 +55,16 @@ class _Client:
         task = asyncio.current_task()
         assert task is not None
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        try:
+            return await self._use()
+        except Failure:
+            # A loop that ended now would leave sockets open that have not said goodbye.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_GOODBYE):
+                    await self._hub.close()
+            raise
+
+    async def _use(self) -> int:
         try:
             async with self._hub as hub:
                 self._connected = True
