@@ -44,7 +44,9 @@ __all__ = [
     "HOOKS",
     "WALL",
     "HubRecord",
+    "Peer",
     "Step",
+    "WithoutLoop",
     "answer_http",
     "look_up",
     "played_without_loop",
@@ -182,13 +184,27 @@ def server_act(hub: Hub, step: Step, now: float) -> object:
             raise AssertionError(step)
 
 
-class _Peer:
+class Peer:
+    """A connection, and what its client says and hears."""
+
     def __init__(self, session: Session) -> None:
         self.session = session
         self.unread = b""
+        """What the client has said, and the hub has not read."""
         self.received = bytearray()
         self.ended = False
+        """Whether the hub ended its stream."""
         self.gone = False
+        """Whether the hub closed its socket."""
+
+    def say(self, data: bytes) -> None:
+        """The client puts this on the wire."""
+        self.unread += data
+
+    def leave(self, now: float) -> None:
+        """The client ends its stream."""
+        if not self.gone:
+            self.session.receive_eof(now)
 
 
 class WithoutLoop:
@@ -196,9 +212,10 @@ class WithoutLoop:
 
     def __init__(self) -> None:
         self._now = 0.0
+        """It stands still."""
         self._hub = Hub(CONFIG, now=self._now, entropy=Bytes(0), hooks=HOOKS.table())
         self._hub.set_wall_clock(WALL, self._now)
-        self._peers: list[_Peer] = []
+        self._peers: list[Peer] = []
         self._record = HubRecord()
 
     def play(self, steps: Sequence[Step]) -> HubRecord:
@@ -219,25 +236,22 @@ class WithoutLoop:
 
     def _act(self, step: Step, number: int) -> None:
         if step.what in ("open", "connect"):
-            peer = _Peer(self._hub.connect(PEER, self._now))
-            peer.session.carrier = peer
+            session = self._hub.connect(PEER, self._now)
+            session.carrier = peer = self._peer(session)
             self._peers.append(peer)
         peer = self._peers[number]
         if step.what == "end":
-            if not peer.gone:
-                peer.session.receive_eof(self._now)
+            peer.leave(self._now)
         else:
-            peer.unread += step.bytes()
+            peer.say(step.bytes())
+
+    def _peer(self, session: Session) -> Peer:
+        return Peer(session)
 
     def _settle(self) -> None:
         hub, moved = self._hub, True
         while moved:
-            moved = False
-            for peer in self._peers:
-                if peer.unread and not peer.gone and peer.session.wants_read:
-                    data, peer.unread = peer.unread, b""
-                    peer.session.receive_data(data, self._now)
-                    moved = True
+            moved = self._carry()
             while (session := hub.next_dirty()) is not None:
                 if session.carrier is not None:
                     moved |= self._flush(session.carrier)
@@ -251,7 +265,18 @@ class WithoutLoop:
             while (event := hub.next_event()) is not None:
                 self._record.events.append(event)
 
-    def _flush(self, peer: _Peer) -> bool:
+    def _carry(self) -> bool:
+        """Bring to the hub what the clients said; whether there was anything."""
+        moved = False
+        for peer in self._peers:
+            if peer.unread and not peer.gone and peer.session.wants_read:
+                data, peer.unread = peer.unread, b""
+                peer.session.receive_data(data, self._now)
+                moved = True
+        return moved
+
+    def _flush(self, peer: Peer) -> bool:
+        """Bring to a client what the hub has for it; whether there was anything."""
         moved = False
         while frames := peer.session.data_to_send(self._now):
             peer.received += b"".join(frames)

@@ -1,4 +1,4 @@
-"""The same steps make a hub put the same bytes on the wire on every loop, and where there is none."""
+"""The same steps make a hub put the same bytes on the wire on every loop, simulated, and where there is none."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 from hubbub.core import AuthFailed, Joined, Left, OpeningRefused, RequestFailed, Slow
 from support.hub_lockstep import HubRecord, Step, played_without_loop
 from support.hub_lockstep_loop import played
+from support.hub_lockstep_simulated import played_simulated
 from support.net import Net
 from support.wire import frame, text
 
@@ -159,6 +160,11 @@ def test_the_scenario() -> None:
     assert ends == {1000, 1001, 1006, 4003, 4008}
     assert all(record.ended)
     _differs(played_without_loop(STEPS), record)
+
+
+def test_the_same_bytes_over_the_simulated_network() -> None:
+    """To every client, to the byte; and the same events and counters."""
+    _differs(played_simulated(STEPS), played_without_loop(STEPS))
 
 
 async def test_the_same_bytes(net: Net) -> None:
